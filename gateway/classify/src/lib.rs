@@ -16,6 +16,8 @@
 //! How well it reads, and on what it was trained, stands in `REPORT.md` and `DATA.md`.
 
 #[cfg(feature = "model")]
+mod bits;
+#[cfg(feature = "model")]
 mod content;
 mod contents;
 #[cfg(feature = "model")]

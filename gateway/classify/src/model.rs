@@ -3,7 +3,6 @@
 //! Not a public interface: it changes with the model.
 
 pub mod asked;
-mod blocks;
 mod chars;
 pub mod classes;
 pub mod close;
@@ -18,6 +17,7 @@ pub mod han;
 pub mod hash;
 pub mod heat;
 mod judge;
+mod keywords;
 mod labels;
 pub mod lang;
 pub mod linear;

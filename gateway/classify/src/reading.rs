@@ -98,8 +98,9 @@ impl Reading {
     fn of(prompt: &Prompt<'_>, asked: &Asked<'_>) -> Self {
         let (task, task_confidence) = task_of(prompt, asked);
         let last = prompt.turns.last().copied().unwrap_or("");
-        let texts = [asked.instruction.unwrap_or(""), last, follow::instruction(prompt)];
-        let named = || texts.iter().find_map(|text| target::read(text));
+        let before = Some(follow::instruction(prompt)).filter(|it| !std::ptr::eq(*it, last));
+        let texts = asked.instruction.into_iter().chain([last]).chain(before);
+        let named = || texts.into_iter().find_map(target::read);
         Self {
             language: asked.language.0,
             language_confidence: asked.language.1,

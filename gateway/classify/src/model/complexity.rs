@@ -5,13 +5,18 @@
 //! billion parameters had in them (LLMRouter, see `DATA.md`): `train/complexity.rs` prints them and says
 //! in `REPORT.md` how much they separate.
 
-use super::{blocks, sample};
-use crate::{Complexity, Prompt, Task};
+use fearless_simd::{Simd, dispatch};
+
+use super::sample;
+use crate::{
+    Complexity, Prompt, Task,
+    bits::{self, Before, bits, count},
+};
 
 /// Features of a request, each about 0 to 3.
 pub const FEATURES: usize = 8;
 /// Bytes of the instruction that are looked at.
-const LOOKED_AT: usize = 1024;
+const LOOKED_AT: usize = 512;
 /// Words of ASCII from which on their length and their capitals say something.
 const WORDS_MIN: usize = 4;
 /// What stands for them in other scripts: the means of the data.
@@ -90,42 +95,36 @@ struct Seen {
 
 impl Seen {
     fn of(text: &str) -> Self {
-        let bytes = text.as_bytes();
-        let mut seen = Self::default();
-        // What begins the text has nothing before it.
-        if let Some(first) = bytes.first() {
-            seen.numbers += usize::from(first.is_ascii_digit());
-            seen.words += usize::from(first.is_ascii_alphabetic());
-        }
-        blocks::of(bytes, |block, next, third| seen.count(block, next, third));
-        seen
+        dispatch!(bits::level(), simd => Self::counted(simd, text.as_bytes()))
     }
 
-    /// Counts the bytes of a block, without a branch.
-    fn count(&mut self, block: &[u8], next: &[u8], third: &[u8]) {
-        let within = |b: u8, first: u8, count: u8| b.wrapping_sub(first) < count;
-        let letter = |b: u8| within(b | 0x20, b'a', 26);
-        let digit = |b: u8| within(b, b'0', 10);
-        let (mut numbers, mut marks, mut lines) = (0_u8, 0_u8, 0_u8);
-        let (mut words, mut letters, mut names) = (0_u8, 0_u8, 0_u8);
-        for ((b, next), third) in block.iter().zip(next).zip(third) {
-            let (b, next, third) = (*b, *next, *third);
-            let apart = !(letter(b) | digit(b) | (b >= 0x80) | (b == 0));
-            numbers += u8::from(apart & digit(next));
-            words += u8::from(apart & letter(next));
-            letters += u8::from(letter(b));
-            lines += u8::from(b == b'\n');
-            let angle = (b == b'<') | (b == b'=') | (b == b'>');
-            let brace = (b == b'{') | (b == b'|') | (b == b'}');
-            marks += u8::from(angle | brace | (b == b'\\') | within(b, b'^', 2) | (b == b'$'));
-            let inside = within(b, b'a', 26) | (b == b',');
-            names += u8::from(inside & (next == b' ') & within(third, b'A', 26));
-        }
-        self.numbers += usize::from(numbers);
-        self.marks += usize::from(marks);
-        self.lines += usize::from(lines);
-        self.words += usize::from(words);
-        self.letters += usize::from(letters);
-        self.names += usize::from(names);
+    #[inline(always)]
+    fn counted<S: Simd>(simd: S, bytes: &[u8]) -> Self {
+        let mut seen = Self::default();
+        // What begins the text has nothing before it.
+        let (mut apart, mut inside, mut space) =
+            (Before::YES, Before::default(), Before::default());
+        bits::blocks(
+            simd,
+            bytes,
+            #[inline(always)]
+            |it| {
+                let (letters, digits) = (bits(it.letters()), bits(it.within(b'0', 10)));
+                let begins = apart.next(!(letters | digits | bits(it.beyond_ascii() | it.is(0))));
+                seen.numbers += (digits & begins).count_ones() as usize;
+                seen.words += (letters & begins).count_ones() as usize;
+                seen.letters += letters.count_ones() as usize;
+                seen.lines += count(it.is(b'\n'));
+                let angle = it.is(b'<') | it.is(b'=') | it.is(b'>');
+                let brace = it.is(b'{') | it.is(b'|') | it.is(b'}');
+                seen.marks +=
+                    count(angle | brace | it.is(b'\\') | it.within(b'^', 2) | it.is(b'$'));
+                let behind = inside.next(bits(it.within(b'a', 26) | it.is(b',')));
+                let capital = bits(it.within(b'A', 26));
+                seen.names +=
+                    (capital & space.next(bits(it.is(b' ')) & behind)).count_ones() as usize;
+            },
+        );
+        seen
     }
 }

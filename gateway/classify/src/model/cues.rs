@@ -2,60 +2,44 @@
 
 use std::sync::OnceLock;
 
-use aho_corasick::{AhoCorasick, AhoCorasickKind, MatchKind};
+use super::keywords::Keywords;
 
 /// A cue a line: what it asks for or speaks of, and its words in all languages, in small letters.
 static CUES: &str = include_str!("cues.txt");
 /// How many cues there are.
 pub const COUNT: u32 = 13;
+/// What ends the first sentence.
+const ENDS: [&str; 8] = ["\n", "?", "!", "。", "？", "！", "।", "："];
 
-/// The words of one kind of text.
-struct Words {
-    find: AhoCorasick,
-    /// The cue of each word.
-    cues: Vec<u8>,
+/// What stands in a text: a cue by its number, or the end of a sentence.
+#[derive(Clone, Copy)]
+enum Word {
+    Cue(u32),
+    End,
 }
 
-/// The words of ASCII, and all others: two small automata are read faster than one large one, and most texts
-/// are of one kind.
-fn words() -> Option<&'static [Words; 2]> {
-    static READ: OnceLock<Option<[Words; 2]>> = OnceLock::new();
-    READ.get_or_init(|| Some([built(true)?, built(false)?])).as_ref()
+fn words() -> Option<&'static Keywords<Word>> {
+    static READ: OnceLock<Option<Keywords<Word>>> = OnceLock::new();
+    READ.get_or_init(built).as_ref()
 }
 
-fn built(ascii: bool) -> Option<Words> {
+fn built() -> Option<Keywords<Word>> {
     let lines = CUES.lines().filter_map(|line| Some(line.split_once(": ")?.1));
-    let each = (0..).zip(lines).flat_map(|(cue, words)| words.split('|').map(move |it| (it, cue)));
-    let (all, cues): (Vec<&str>, Vec<u8>) =
-        each.filter(|(word, _)| word.is_ascii() == ascii).unzip();
-    let find = AhoCorasick::builder()
-        .ascii_case_insensitive(true)
-        .match_kind(MatchKind::LeftmostLongest)
-        .kind(Some(AhoCorasickKind::DFA))
-        .build(all)
-        .ok()?;
-    Some(Words { find, cues })
+    let cues = (0..)
+        .zip(lines)
+        .flat_map(|(cue, words)| words.split('|').map(move |word| (word, Word::Cue(cue))));
+    Keywords::of(cues.chain(ENDS.map(|end| (end, Word::End))))
 }
 
-/// The cues that stand in a text, one bit each. A word of ASCII letters begins where a word does.
+/// The cues that stand in the first sentence of a text, and those in the rest of it, one bit each.
 #[must_use]
-pub fn of(text: &str) -> u32 {
-    let Some([ascii, others]) = words() else { return 0 };
-    let found = ascii.of(text);
-    if text.is_ascii() { found } else { found | others.of(text) }
-}
-
-impl Words {
-    fn of(&self, text: &str) -> u32 {
-        let bytes = text.as_bytes();
-        let mut found = 0;
-        for it in self.find.find_iter(text) {
-            let letter = |at: usize| bytes.get(at).is_some_and(u8::is_ascii_alphanumeric);
-            let begun = !letter(it.start()) || !it.start().checked_sub(1).is_some_and(letter);
-            if begun && let Some(cue) = self.cues.get(it.pattern().as_usize()) {
-                found |= 1 << cue;
-            }
-        }
-        found
-    }
+pub fn of(text: &str) -> [u32; 2] {
+    let (mut first, mut all) = (None, 0);
+    let Some(words) = words() else { return [0; 2] };
+    words.each(text, |it| match it.value {
+        Word::Cue(cue) => all |= 1 << cue,
+        Word::End if first.is_none() => (first, all) = (Some(all), 0),
+        Word::End => {}
+    });
+    first.map_or([all, 0], |first| [first, all])
 }

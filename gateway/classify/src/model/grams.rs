@@ -5,7 +5,7 @@ use super::{
     close,
     counts::Counts,
     hash::Hash,
-    linear::{Feature, Linear},
+    linear::{Feature, Linear, row_of, sum_of},
     scan::scan,
     script::{self, Script},
     word::CHARS,
@@ -74,8 +74,9 @@ pub fn weigh_word(word: &[char], linear: &Linear<'_>) -> Option<Weighed> {
     *last = [whole.bucket(BITS) as u16; WHOLE as usize];
     let gathered = gathered.get(..more.len() + 2)?;
     let features = 3 * (more.len() + 1) + (WHOLE * WHOLE) as usize;
-    let gathered = gathered.iter().map(|it| it.map(usize::from));
-    let sum = linear.sum_of::<WIDTH, { WIDTH / 2 }, 3>(gathered);
+    let rows = linear.rows::<WIDTH, { 1 << BITS }>()?;
+    let gathered = gathered.iter().map(|it| it.map(|bucket| row_of(rows, bucket.into())));
+    let sum = sum_of(gathered);
     Some(Weighed { sum, features, close: close.bucket(close::BITS) })
 }
 

@@ -1,5 +1,9 @@
 //! A linear model over hashed features, its weights as bytes.
 
+use fearless_simd::dispatch;
+
+use crate::bits;
+
 /// A model: `2^bits` rows of `width` weights, one for each class.
 #[derive(Clone, Copy, Debug)]
 pub struct Linear<'a> {
@@ -56,49 +60,11 @@ impl<'a> Linear<'a> {
         }
     }
 
-    /// Adds the rows of features that count once each: at most [`FEW`], given `N` at a time. `H` is
-    /// half of `W`.
+    /// The rows of a model that has so many, each as wide as this.
     #[inline]
-    pub fn add_few<const W: usize, const H: usize, const N: usize>(
-        &self,
-        buckets: impl ExactSizeIterator<Item = [usize; N]>,
-        sums: &mut Sums<W>,
-    ) {
-        sums.features += buckets.len() * N;
-        let small: [i16; W] = self.sum_of::<W, H, N>(buckets);
-        sums.large.iter_mut().zip(small).for_each(|(sum, it)| *sum += i32::from(it));
-    }
-
-    /// The sum of the rows of at most [`FEW`] features, given `N` at a time. `H` is half of `W`: the
-    /// weights of two classes that stand side by side are added at once. Nothing is written before the
-    /// last row.
-    #[inline(never)]
-    pub fn sum_of<const W: usize, const H: usize, const N: usize>(
-        &self,
-        buckets: impl Iterator<Item = [usize; N]>,
-    ) -> [i16; W] {
-        let (rows, _) = self.rows.as_chunks::<2>().0.as_chunks::<H>();
-        let (mut pairs, mut upper, mut count) = ([0_u16; H], [0_i16; H], 0_u16);
-        for some in buckets {
-            for bucket in some {
-                let Some(row) = rows.get(bucket) else { continue };
-                count += 1;
-                for ((pair, upper), two) in pairs.iter_mut().zip(&mut upper).zip(row) {
-                    // The lower one from 0 to 255, so that it takes nothing from the upper one.
-                    let two = u16::from_le_bytes(*two) ^ LIFTED;
-                    *pair = pair.wrapping_add(two);
-                    *upper += two.cast_signed() >> 8;
-                }
-            }
-        }
-        // What the lower ones add up to fits into 16 bits, whatever ran over above it.
-        let lifted = count * LIFTED;
-        let mut sums = [0; W];
-        for ((two, pair), upper) in sums.as_chunks_mut::<2>().0.iter_mut().zip(pairs).zip(upper) {
-            let lower = pair.wrapping_sub(upper.cast_unsigned() << 8);
-            *two = [lower.wrapping_sub(lifted).cast_signed(), upper];
-        }
-        sums
+    #[must_use]
+    pub fn rows<const W: usize, const ROWS: usize>(&self) -> Option<&'a Rows<W, ROWS>> {
+        self.rows.as_chunks::<W>().0.try_into().ok()
     }
 
     /// The same model with another temperature.
@@ -137,12 +103,41 @@ impl<'a> Linear<'a> {
     }
 }
 
+/// The rows of a model.
+pub type Rows<const W: usize, const ROWS: usize> = [[u8; W]; ROWS];
+
+/// The row of a bucket; where the bucket is known to be below `ROWS`, nothing is asked.
+#[inline(always)]
+#[must_use]
+pub fn row_of<const W: usize, const ROWS: usize>(rows: &Rows<W, ROWS>, bucket: usize) -> &[u8; W] {
+    rows.get(bucket).unwrap_or(const { &[0; W] })
+}
+
+/// The sum of the rows of at most [`FEW`] features, given `N` at a time.
+pub fn sum_of<'a, const W: usize, const N: usize>(
+    rows: impl Iterator<Item = [&'a [u8; W]; N]>,
+) -> [i16; W] {
+    dispatch!(bits::level(), _simd => summed(rows))
+}
+
+#[inline(always)]
+fn summed<'a, const W: usize, const N: usize>(
+    rows: impl Iterator<Item = [&'a [u8; W]; N]>,
+) -> [i16; W] {
+    let mut sums = [0; W];
+    for some in rows {
+        for row in some {
+            let each = sums.iter_mut().zip(row);
+            each.for_each(|(sum, weight)| *sum += i16::from(weight.cast_signed()));
+        }
+    }
+    sums
+}
+
 /// Features whose weights fit into 16 bits together: (250 + 7) × 127 < 2^15.
 const HELD_MAX: u16 = 250;
-/// Features whose rows are added at one go: 250 × 255 < 2^16.
+/// Features whose rows are added at one go.
 pub const FEW: usize = HELD_MAX as usize;
-/// Added to a weight that shares 16 bits with another.
-const LIFTED: u16 = 0x80;
 
 /// A feature: its bucket, and how much it counts.
 #[derive(Clone, Copy, Debug)]
@@ -211,6 +206,7 @@ impl<const W: usize> Sums<W> {
     }
 
     /// Adds what was summed up elsewhere, with so many squares.
+    #[inline]
     pub fn add_totals(&mut self, totals: &[i16; W], features: usize) {
         self.large.iter_mut().zip(totals).for_each(|(large, total)| *large += i32::from(*total));
         self.features += features;

@@ -1,8 +1,10 @@
 //! What of a text is looked at: a bounded sample without code, addresses and markup.
 
+use fearless_simd::{Simd, dispatch};
 use smallvec::SmallVec;
 
-use super::{blocks, token};
+use super::token;
+use crate::bits::{self, Before, bits, count};
 
 /// Bytes that are looked at from the head, and as many from the tail.
 const SPAN: usize = 320;
@@ -134,44 +136,38 @@ struct Line {
     suspect: bool,
 }
 
-/// What a byte may tell of its line.
-const LETTER: u8 = 1;
-const FENCE: u8 = 2;
-const SUSPECT: u8 = 4;
-
-/// How many marks a block has, and what its bytes tell. Without a branch, so that many are asked at once.
-fn look(block: &[u8], next: &[u8]) -> (u8, u8) {
-    let within = |b: u8, first: u8, count: u8| b.wrapping_sub(first) < count;
-    let latin = |b: u8| within(b | 0x20, b'a', 26);
-    let (mut marks, mut letters, mut fences, mut suspect) = (0, 0, 0, 0);
-    for (b, next) in block.iter().copied().zip(next.iter().copied()) {
-        let bracket = within(b, b'[', 3) | within(b, b'{', 3) | within(b, b';', 4);
-        marks += u8::from(bracket | (b == b'"') | (b == b'_') | (b == b'$'));
-        letters |= u8::from(latin(b) | (b >= 0x80));
-        fences |= u8::from((b == b'`') | (b == b'~'));
-        // A capital after a letter: a name of code, a currency, encoded bytes. A small one right behind a
-        // dot: an address, a name of code.
-        let joined = latin(b) & within(next, b'A', 26) | (b == b'.') & within(next, b'a', 26);
-        suspect |= u8::from(joined | within(b, b'/', 11) | (b == b'@') | (b == b'&') | (b == b'#'));
-    }
-    let told = [letters * LETTER, fences * FENCE, suspect * SUSPECT];
-    (marks, told.iter().fold(0, |all, it| all | it))
-}
-
 impl Line {
     fn of(line: &str) -> Self {
-        let (mut marks, mut told) = (0, 0);
-        blocks::of(line.as_bytes(), |block, next, _| {
-            let (counted, seen) = look(block, next);
-            marks += usize::from(counted);
-            told |= seen;
-        });
+        dispatch!(bits::level(), simd => Self::seen(simd, line.as_bytes()))
+    }
+
+    #[inline(always)]
+    fn seen<S: Simd>(simd: S, line: &[u8]) -> Self {
+        let (mut marks, mut letters, mut fences, mut suspect) = (0, 0, 0, 0);
+        let (mut latin, mut dot) = (Before::default(), Before::default());
+        bits::blocks(
+            simd,
+            line,
+            #[inline(always)]
+            |it| {
+                let bracket = it.within(b'[', 3) | it.within(b'{', 3) | it.within(b';', 4);
+                marks += count(bracket | it.is(b'"') | it.is(b'_') | it.is(b'$'));
+                let letter = bits(it.letters());
+                letters |= letter | bits(it.beyond_ascii());
+                fences |= bits(it.is(b'`') | it.is(b'~'));
+                // A capital after a letter: a name of code, a currency, encoded bytes. A small one right
+                // behind a dot: an address, a name of code.
+                suspect |= latin.next(letter) & bits(it.within(b'A', 26));
+                suspect |= dot.next(bits(it.is(b'.'))) & bits(it.within(b'a', 26));
+                suspect |= bits(it.within(b'/', 11) | it.is(b'@') | it.is(b'&') | it.is(b'#'));
+            },
+        );
         Self {
             marks,
             length: line.len(),
-            letters: told & LETTER != 0,
-            fence: told & FENCE != 0,
-            suspect: marks > 0 || told & (SUSPECT | FENCE) != 0,
+            letters: letters != 0,
+            fence: fences != 0,
+            suspect: marks > 0 || (suspect | fences) != 0,
         }
     }
 

@@ -1,7 +1,12 @@
 //! What of a task can be told without words: exact, and explainable.
 
-use super::{blocks, sample, tools};
-use crate::Prompt;
+use fearless_simd::{Simd, dispatch};
+
+use super::{sample, tools};
+use crate::{
+    Prompt,
+    bits::{self, Answers, Before, Block, bits, count},
+};
 
 /// Calls `each` with the kind and the step of everything that can be told without words.
 pub fn of(prompt: &Prompt<'_>, text: &str, mut each: impl FnMut(u32, u32)) {
@@ -50,25 +55,31 @@ fn longest_line(text: &str, ends: [&str; 2]) -> usize {
 /// Lines, or parts of a line, that are lettered or numbered as the options of an exam are.
 fn options(text: &str) -> usize {
     let bytes = text.as_bytes();
-    let marks = bytes.iter().enumerate().skip(1).filter(|(_, b)| is_mark(**b));
+    let marks = bytes
+        .iter()
+        .enumerate()
+        .skip(1)
+        .filter(|(_, b)| matches!(b, b'.' | b')' | b':' | 0xE3 | 0xEF));
     marks.filter(|(at, _)| is_option(text, *at)).count()
 }
 
-/// Whether a byte may stand before the label of an option.
-const fn may_lead(byte: u8) -> bool {
-    let opens = (byte == b'\n') | (byte == b' ') | (byte == b'(') | (byte == b'[');
-    opens | (byte == 0x88) | (byte == 0x80) | (byte == b'*') | (byte == b'-')
+/// Which bytes may stand before the label of an option.
+#[inline(always)]
+fn may_lead<S: Simd>(it: Block<S>) -> Answers<S> {
+    let opens = it.is(b'\n') | it.is(b' ') | it.is(b'(') | it.is(b'[');
+    opens | it.is(0x88) | it.is(0x80) | it.is(b'*') | it.is(b'-')
 }
 
-/// Whether a byte may be what letters or numbers an option.
-const fn is_label(byte: u8) -> bool {
-    // Without a branch, so that many are asked at once.
-    ((byte | 0x20).wrapping_sub(b'a') < 5) | (byte.wrapping_sub(b'1') < 5)
+/// Which may be what letters or numbers an option.
+#[inline(always)]
+fn is_label<S: Simd>(it: Block<S>) -> Answers<S> {
+    it.within(b'a', 5) | it.within(b'A', 5) | it.within(b'1', 5)
 }
 
-/// Whether a byte may be the mark after an option's letter, or its first byte.
-fn is_mark(byte: u8) -> bool {
-    (byte == b'.') | (byte == b')') | (byte == b':') | (byte == 0xE3) | (byte == 0xEF)
+/// Which may be the mark after an option's letter, or its first byte.
+#[inline(always)]
+fn is_mark<S: Simd>(it: Block<S>) -> Answers<S> {
+    it.is(b'.') | it.is(b')') | it.is(b':') | it.is(0xE3) | it.is(0xEF)
 }
 
 /// Whether the mark at this place is that of an option: after one letter that begins a line or a part of one.
@@ -98,40 +109,36 @@ struct Seen {
 
 impl Seen {
     fn of(text: &str) -> Self {
-        let bytes = text.as_bytes();
-        let mut seen = Self::default();
-        let mut labelled = matches!(bytes, [label, mark, ..] if is_label(*label) & is_mark(*mark));
-        blocks::of(bytes, |block, next, third| labelled |= seen.count(block, next, third));
-        seen.options = if labelled { options(text) } else { 0 };
-        seen
+        let (seen, labelled) =
+            dispatch!(bits::level(), simd => Self::counted(simd, text.as_bytes()));
+        Self { options: if labelled { options(text) } else { 0 }, ..seen }
     }
 
-    /// Counts the bytes of a block. True if the label of an option may stand behind one, and its mark
-    /// behind it.
-    fn count(&mut self, block: &[u8], next: &[u8], third: &[u8]) -> bool {
-        let (mut lines, mut ticks, mut marks, mut digits) = (0_u8, 0_u8, 0_u8, 0_u8);
-        let (mut backslashes, mut dollars, mut questions, mut labels) = (0_u8, 0_u8, 0_u8, 0_u8);
-        for ((b, next), third) in block.iter().zip(next).zip(third) {
-            let (b, next, third) = (*b, *next, *third);
-            lines += u8::from(b == b'\n');
-            ticks += u8::from(b == b'`');
-            let round = (b == b'(') | (b == b')');
-            let bracket = (b == b'[') | (b == b']') | (b == b'{') | (b == b'}');
-            marks += u8::from(round | bracket | (b.wrapping_sub(b';') < 4));
-            digits += u8::from(b.wrapping_sub(b'0') < 10);
-            backslashes += u8::from(b == b'\\');
-            dollars += u8::from(b == b'$');
-            questions += u8::from(b == b'?');
-            labels |= u8::from(may_lead(b) & is_label(next) & is_mark(third));
-        }
-        self.lines += usize::from(lines);
-        self.ticks += usize::from(ticks);
-        self.marks += usize::from(marks);
-        self.digits += usize::from(digits);
-        self.backslashes += usize::from(backslashes);
-        self.dollars += usize::from(dollars);
-        self.questions += usize::from(questions);
-        labels != 0
+    /// What is counted, and whether the label of an option may stand behind some byte, and its mark behind
+    /// it.
+    #[inline(always)]
+    fn counted<S: Simd>(simd: S, bytes: &[u8]) -> (Self, bool) {
+        let (mut seen, mut labelled) = (Self::default(), 0);
+        let (mut led, mut label) = (Before::YES, Before::default());
+        bits::blocks(
+            simd,
+            bytes,
+            #[inline(always)]
+            |it| {
+                seen.lines += count(it.is(b'\n'));
+                seen.ticks += count(it.is(b'`'));
+                let round = it.within(b'(', 2);
+                let bracket = it.is(b'[') | it.is(b']') | it.is(b'{') | it.is(b'}');
+                seen.marks += count(round | bracket | it.within(b';', 4));
+                seen.digits += count(it.within(b'0', 10));
+                seen.backslashes += count(it.is(b'\\'));
+                seen.dollars += count(it.is(b'$'));
+                seen.questions += count(it.is(b'?'));
+                labelled |= bits(is_mark(it))
+                    & label.next(bits(is_label(it)) & led.next(bits(may_lead(it))));
+            },
+        );
+        (seen, labelled != 0)
     }
 
     fn and(mut self, other: &Self) -> Self {

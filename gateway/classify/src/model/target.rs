@@ -1,11 +1,11 @@
 //! The language that a translation is to be in, where the request names it.
 
-use std::sync::OnceLock;
+use std::{cmp::Reverse, sync::OnceLock};
 
 use smallvec::SmallVec;
 
 use super::{
-    hash::{Hash, fold},
+    keywords::{Found, Keywords},
     sample,
 };
 use crate::Language;
@@ -146,59 +146,46 @@ struct Named {
 /// say so (`into Thai`), else the last one.
 #[must_use]
 pub fn read(instruction: &str) -> Option<Language> {
-    let index = index();
     let head = instruction.get(..sample::floor(instruction, SPAN)).unwrap_or("");
     let rest = instruction.get(head.len()..).unwrap_or("");
     let tail = rest.get(sample::floor(rest, rest.len().saturating_sub(SPAN))..).unwrap_or("");
-    let (in_head, in_tail) = (named(head, index), named(tail, index));
+    let (in_head, in_tail) = (named(head), named(tail));
     let stated = in_head.iter().chain(&in_tail).find(|it| it.target);
     stated.or(in_head.last()).or(in_tail.last()).map(|it| it.language)
 }
 
-/// Every name in a text, in its order.
-fn named(text: &str, index: &Index) -> SmallVec<[Named; 8]> {
-    let mut found = SmallVec::new();
-    let mut passed = 0;
-    let mut before = ' ';
-    for (at, c) in text.char_indices() {
-        let next = text.get(at + c.len_utf8()..).and_then(|rest| rest.chars().next());
-        let two = [c, next.unwrap_or(' ')];
-        let begins = !c.is_ascii_alphabetic() || !before.is_alphabetic();
-        before = c;
-        if at < passed || !begins {
+/// Every name in a text, in its order: of those that stand at one place the longest.
+fn named(text: &str) -> SmallVec<[Named; 8]> {
+    let mut places = SmallVec::<[Found<Language>; 8]>::new();
+    names().into_iter().for_each(|names| {
+        names.each(text, |found| {
+            if is_word(text, &found) {
+                places.push(found);
+            }
+        });
+    });
+    places.sort_by_key(|it| (it.start, Reverse(it.end)));
+    let (mut named, mut passed) = (SmallVec::new(), 0);
+    for Found { value: language, start, end } in places {
+        if start < passed {
             continue;
         }
-        let here = text.get(at..).unwrap_or("");
-        let Some((language, length)) =
-            longest(here, index.get(key(two)).map_or(&[], Vec::as_slice))
-        else {
-            continue;
-        };
-        passed = at + length;
-        let target = stated(text.get(..at).unwrap_or(""), here.get(length..).unwrap_or(""));
-        if found.len() < 8 {
-            found.push(Named { language, target });
-        }
+        passed = end;
+        let (before, after) = (text.get(..start).unwrap_or(""), text.get(end..).unwrap_or(""));
+        named.push(Named { language, target: stated(before, after) });
     }
-    found
+    named
 }
 
-/// The longest of some names that a text begins with.
-fn longest(text: &str, names: &[(Language, &'static str)]) -> Option<(Language, usize)> {
-    let of = |(language, name): &(Language, &str)| Some((*language, begun(text, name)?));
-    names.iter().filter_map(of).max_by_key(|(_, length)| *length)
-}
-
-/// Bytes of the text that a name takes; one in Latin letters must be a word.
-fn begun(text: &str, name: &str) -> Option<usize> {
-    let mut chars = text.chars();
-    if !name.chars().all(|wanted| chars.next().map(fold) == Some(wanted)) {
-        return None;
+/// Whether a name in Latin letters is no part of a word.
+fn is_word(text: &str, name: &Found<Language>) -> bool {
+    let (before, rest) = (text.get(..name.start), text.get(name.start..).unwrap_or(""));
+    if !rest.starts_with(|c: char| c.is_ascii_alphabetic()) {
+        return true;
     }
-    let rest = chars.as_str();
-    let word = name.as_bytes().first().is_some_and(u8::is_ascii);
-    let ends = !word || !rest.starts_with(char::is_alphabetic);
-    ends.then_some(text.len() - rest.len())
+    let behind = text.get(name.end..).unwrap_or("");
+    !behind.starts_with(char::is_alphabetic)
+        && !before.is_some_and(|it| it.ends_with(char::is_alphabetic))
 }
 
 fn stated(before: &str, after: &str) -> bool {
@@ -212,32 +199,21 @@ fn stated(before: &str, after: &str) -> bool {
     BEFORE.iter().any(|word| ends(word)) || AFTER.iter().any(|word| after.starts_with(word))
 }
 
-/// Names by their first two characters.
-type Index = Vec<Vec<(Language, &'static str)>>;
-
-/// Two to this power is the number of places that names are kept in, by their first two characters.
-const INDEX_BITS: u32 = 9;
-
-fn key([first, second]: [char; 2]) -> usize {
-    Hash::new(3).with(fold(first) as u32).with(fold(second) as u32).bucket(INDEX_BITS)
+/// The names; made ready once.
+fn names() -> Option<&'static Keywords<Language>> {
+    static MADE: OnceLock<Option<Keywords<Language>>> = OnceLock::new();
+    let each = || NAMES.iter().flat_map(|(it, names)| names.split(", ").map(|name| (name, *it)));
+    let each = || each().flat_map(|(name, it)| cases(name).map(move |name| (name, it)));
+    MADE.get_or_init(|| Keywords::of(each())).as_ref()
 }
 
-/// The names by their beginnings; made once.
-fn index() -> &'static Index {
-    static MADE: OnceLock<Index> = OnceLock::new();
-    MADE.get_or_init(|| {
-        let mut index = vec![Vec::new(); 1 << INDEX_BITS];
-        for (language, name) in
-            NAMES.iter().flat_map(|(it, names)| names.split(", ").map(|name| (*it, name)))
-        {
-            let mut chars = name.chars();
-            let two = [chars.next().unwrap_or(' '), chars.next().unwrap_or(' ')];
-            if let Some(place) = index.get_mut(key(two)) {
-                place.push((language, name));
-            }
-        }
-        index
-    })
+/// A name as it is written in small letters, with a capital and in capitals, where that is not ASCII.
+fn cases(name: &str) -> impl Iterator<Item = String> {
+    let mut chars = name.chars();
+    let capital = chars.next().into_iter().flat_map(char::to_uppercase);
+    let written = [capital.chain(chars).collect(), name.to_uppercase()];
+    let other = written.into_iter().filter(|it| !it.eq_ignore_ascii_case(name));
+    other.chain([name.to_owned()])
 }
 
 #[cfg(test)]
@@ -264,6 +240,9 @@ mod tests {
             ("Isalin sa Ingles: Salamat po", Language::En),
             ("Traduci in italiano: See you", Language::It),
             ("into simplified Chinese please", Language::ZhHans),
+            ("Перевод на Английский", Language::En),
+            ("DỊCH SANG TIẾNG ANH", Language::En),
+            ("Translate to ENGLISH: apa khabar", Language::En),
         ];
         for (text, language) in cases {
             assert_eq!(read(text), Some(language), "{text}");

@@ -5,10 +5,12 @@
 
 use std::sync::OnceLock;
 
+use smallvec::SmallVec;
+
 use super::{
     cues, follow,
     hash::Hash,
-    linear::{Feature, Linear, Sums, softmax},
+    linear::{Linear, Rows, Sums, row_of, softmax, sum_of},
     sample, structure,
     words::{self, Place},
 };
@@ -37,6 +39,8 @@ const BEFORE: u32 = 127;
 /// Characters of the turn before that are looked at.
 const BEFORE_CHARS: usize = 100;
 const TOLD: u64 = 109;
+/// Features that are told without words, at most.
+const TOLD_MAX: usize = 32;
 /// Kinds of what cues tell, beyond those of the structure: each cue, and the asking for a figure beside
 /// figures.
 const CUE: u32 = 40;
@@ -61,8 +65,8 @@ pub fn features(prompt: &Prompt<'_>, each: impl FnMut(usize, usize)) {
 trait Sink {
     /// Features of words.
     fn words(&mut self, hashes: &[Hash], place: Place);
-    /// One that is told without words.
-    fn told(&mut self, hash: Hash);
+    /// Those that are told without words.
+    fn told(&mut self, hashes: &[Hash]);
 }
 
 /// The part of words that stand at a place.
@@ -91,42 +95,37 @@ impl<F: FnMut(usize, usize)> Sink for Each<F> {
         }
     }
 
-    fn told(&mut self, hash: Hash) {
-        (self.0)(PARTS - 1, hash.bucket(BITS));
+    fn told(&mut self, hashes: &[Hash]) {
+        hashes.iter().for_each(|hash| (self.0)(PARTS - 1, hash.bucket(BITS)));
     }
 }
 
 /// The sums of their weights, part by part.
 struct Summed<'a> {
-    linear: &'a Linear<'a>,
+    rows: &'a Rows<WIDTH, { 1 << BITS }>,
     sums: [Sums<WIDTH>; PARTS],
 }
 
 impl Sink for Summed<'_> {
     fn words(&mut self, hashes: &[Hash], place: Place) {
-        const HALF: usize = WIDTH / 2;
-        let linear = self.linear;
         let Some(sums) = self.sums.get_mut(part(place)) else { return };
-        let apart = |hash: &Hash, by| hash.with(by).bucket(BITS);
-        let hashes = hashes.iter();
-        match place {
+        let row = |hash: Hash| row_of(self.rows, hash.bucket(BITS));
+        let few = hashes.iter();
+        let (total, rows) = match place {
             Place::First => {
-                let two = hashes.map(|it| [it.bucket(BITS), apart(it, FIRST)]);
-                linear.add_few::<WIDTH, HALF, 2>(two, sums);
+                (sum_of(few.map(|it| [row(*it), row(it.with(FIRST))])), 2 * hashes.len())
             }
-            Place::Rest => {
-                linear.add_few::<WIDTH, HALF, 1>(hashes.map(|it| [it.bucket(BITS)]), sums);
-            }
-            Place::System | Place::Before => {
-                let by = if place == Place::System { SYSTEM } else { BEFORE };
-                linear.add_few::<WIDTH, HALF, 1>(hashes.map(|it| [apart(it, by)]), sums);
-            }
-        }
+            Place::Rest => (sum_of(few.map(|it| [row(*it)])), hashes.len()),
+            Place::System => (sum_of(few.map(|it| [row(it.with(SYSTEM))])), hashes.len()),
+            Place::Before => (sum_of(few.map(|it| [row(it.with(BEFORE))])), hashes.len()),
+        };
+        sums.add_totals(&total, rows);
     }
 
-    fn told(&mut self, hash: Hash) {
+    fn told(&mut self, hashes: &[Hash]) {
         let [.., sums] = &mut self.sums;
-        self.linear.add(Feature::of(hash.bucket(BITS)), sums);
+        let rows = hashes.iter().map(|it| [row_of(self.rows, it.bucket(BITS))]);
+        sums.add_totals(&sum_of(rows), hashes.len());
     }
 }
 
@@ -148,17 +147,17 @@ fn gather(prompt: &Prompt<'_>, asked: Option<&str>, sink: &mut impl Sink) {
     ] {
         words::of(text, place, |hashes, place| sink.words(hashes, place));
     }
-    let mut told = |kind: u32, value: u32| sink.told(Hash::new(TOLD).with(kind).with(value));
+    let mut hashes = SmallVec::<[Hash; TOLD_MAX]>::new();
+    let mut told = |kind: u32, value: u32| hashes.push(Hash::new(TOLD).with(kind).with(value));
     structure::of(prompt, text, &mut told);
     asks(text, (head, tail), &mut told);
+    sink.told(&hashes);
 }
 
 /// What the cues tell: which stand in the first sentence, in the rest of the head, in the tail.
 fn asks(text: &str, (head, tail): (&str, &str), told: &mut impl FnMut(u32, u32)) {
-    let ends = |c: char| matches!(c, '\n' | '?' | '!' | '。' | '？' | '！' | '।' | '：');
-    let (first, rest) =
-        head.split_at_checked(head.find(ends).unwrap_or(head.len())).unwrap_or_default();
-    let found = [first, rest, tail].map(cues::of);
+    let ([first, rest], [one, other]) = (cues::of(head), cues::of(tail));
+    let found = [first, rest, one | other];
     for cue in 0..cues::COUNT {
         let stands = found.iter().rev().fold(0, |bits, it| bits << 1 | it >> cue & 1);
         if stands > 0 {
@@ -212,7 +211,8 @@ pub fn read(prompt: &Prompt<'_>, linear: &Linear<'_>) -> (Task, f32) {
 /// The same, where the instruction is known and does not stand at the beginning of the turn.
 #[must_use]
 pub fn read_asked(prompt: &Prompt<'_>, asked: Option<&str>, linear: &Linear<'_>) -> (Task, f32) {
-    let mut summed = Summed { linear, sums: [Sums::default(); PARTS] };
+    let Some(rows) = linear.rows() else { return (Task::None, 0.0) };
+    let mut summed = Summed { rows, sums: [Sums::default(); PARTS] };
     gather(prompt, asked, &mut summed);
     let mut scores = linear.biases::<WIDTH>(CLASSES);
     for (sums, counts) in summed.sums.iter().zip(COUNTS) {

@@ -61,6 +61,17 @@ impl Word {
         }
     }
 
+    /// The word ends: hands out the whole, and the pair with the one before it. The next begins.
+    #[inline(always)]
+    fn end(&mut self, before: &mut Hash, mut add: impl FnMut(Hash)) {
+        if self.length > 0 {
+            add(self.hash);
+            add(before.with(1).with(self.stem.folded()));
+            *before = self.stem;
+        }
+        *self = Self::NONE;
+    }
+
     /// Adds the letters and digits of ASCII that stand from here on, and hands out what they end. Returns how
     /// many they are.
     #[inline(always)]
@@ -106,12 +117,12 @@ const fn folded() -> [u8; 256] {
 /// Hands out the features of the words of a text, of their beginnings and of the pairs of these; in scripts
 /// without spaces, those of characters and runs of them.
 pub(super) fn of(text: &str, mut place: Place, mut each: impl FnMut(&[Hash], Place)) {
-    let table = chars();
+    let (table, bytes) = (chars(), text.as_bytes());
     // Apart from each other, so that the count stays in a register.
     let (mut gathered, mut count) = ([START; GATHERED], 0);
     let (mut before, mut word, mut last) = (START, Word::NONE, [' '; 3]);
     // Where a letter of ASCII may come next there may be a run of them.
-    let (mut chars, mut runs) = (text.chars(), true);
+    let (mut at, mut runs) = (0, true);
     loop {
         if count > GATHERED - ADDED_MAX {
             each(gathered.get(..count).unwrap_or_default(), place);
@@ -119,13 +130,19 @@ pub(super) fn of(text: &str, mut place: Place, mut each: impl FnMut(&[Hash], Pla
         }
         let mut add = |hash: Hash| gather(&mut gathered, &mut count, hash);
         if runs {
-            let rest = chars.as_str();
-            let run = word.grow_ascii(rest.as_bytes(), &mut add);
-            chars = rest.get(run..).unwrap_or_default().chars();
+            at += word.grow_ascii(bytes.get(at..).unwrap_or_default(), &mut add);
+            // Most words of ASCII end so.
+            if bytes.get(at) == Some(&b' ') && !(place == Place::First && dot_before(bytes, at)) {
+                word.end(&mut before, &mut add);
+                (at, last) = (at + 1, [' '; 3]);
+                continue;
+            }
         }
-        let next = chars.next();
+        let next = text.get(at..).and_then(|rest| rest.chars().next());
         let c = next.unwrap_or(' ');
         let told = table.of(c);
+        let from = at;
+        at += c.len_utf8();
         if told & WORD != 0 {
             let c = if told & FOLDS == 0 { c } else { fold(c) };
             word.grow(c as u32);
@@ -139,16 +156,12 @@ pub(super) fn of(text: &str, mut place: Place, mut each: impl FnMut(&[Hash], Pla
                 continue;
             }
         }
-        if word.length > 0 {
-            add(word.hash);
-            add(before.with(1).with(word.stem.folded()));
-            before = word.stem;
-        }
-        (word, last, runs) = (Word::NONE, [' '; 3], true);
+        word.end(&mut before, &mut add);
+        (last, runs) = ([' '; 3], true);
         if matches!(c, '?' | '？' | ':' | '：') {
             add(START.with(c as u32));
         }
-        let ends = told & STOP != 0 || c == ' ' && dot_before(text, chars.as_str());
+        let ends = told & STOP != 0 || c == ' ' && dot_before(bytes, from);
         if next.is_none() || place == Place::First && ends {
             each(gathered.get(..count).unwrap_or_default(), place);
             if next.is_none() {
@@ -160,10 +173,9 @@ pub(super) fn of(text: &str, mut place: Place, mut each: impl FnMut(&[Hash], Pla
     }
 }
 
-/// Whether a dot stands before the space that stands before the rest of a text.
-fn dot_before(text: &str, rest: &str) -> bool {
-    let before = text.len().checked_sub(rest.len() + 2);
-    before.and_then(|at| text.as_bytes().get(at)) == Some(&b'.')
+/// Whether a dot stands before a place.
+fn dot_before(bytes: &[u8], at: usize) -> bool {
+    at.checked_sub(1).and_then(|before| bytes.get(before)) == Some(&b'.')
 }
 
 /// The features of a character of a script without spaces, and of the runs that it ends.
