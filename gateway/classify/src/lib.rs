@@ -35,7 +35,7 @@ pub use content::{ContentStream, contents};
 pub use contents::Contents;
 pub use labels::{CoarseTask, Complexity, Content, Language, Task};
 #[cfg(feature = "model")]
-#[doc(hidden)]
-pub use reading::best_of;
-#[cfg(feature = "model")]
 pub use reading::{Prompt, Reading, classify, language, warm};
+#[cfg(feature = "model")]
+#[doc(hidden)]
+pub use reading::{best_of, said};

@@ -59,11 +59,17 @@ pub struct Reading {
 /// Reads a request. Pure; bounded work whatever the length; never panics.
 #[must_use]
 pub fn classify(prompt: &Prompt<'_>) -> Reading {
-    let Some(model) = lang::model() else { return Reading::of(prompt, &Asked::default()) };
+    let (prompt, asked) = settled(prompt);
+    Reading::of(&prompt, &asked)
+}
+
+/// The turns of a request that say what is asked for, and what the last of them asks in.
+fn settled<'a>(prompt: &Prompt<'a>) -> (Prompt<'a>, Asked<'a>) {
+    let Some(model) = lang::model() else { return (*prompt, Asked::default()) };
     let last = prompt.turns.last().copied().unwrap_or("");
     let asked = asked::of(last, model);
     let Some(doubt) = short::doubt(last, asked.language) else {
-        return Reading::of(prompt, &asked);
+        return (*prompt, asked);
     };
     // Too little to go by: the turns before say language and task.
     let mut unsure = None;
@@ -74,9 +80,9 @@ pub fn classify(prompt: &Prompt<'_>) -> Reading {
         let said = short::doubt(before, earlier.language);
         if said.is_none_or(|said| said.speaks(&earlier)) {
             if !doubt.gives_way(&asked, &earlier) {
-                return Reading::of(prompt, &doubt.alone(asked));
+                return (*prompt, doubt.alone(asked));
             }
-            return Reading::of(&Prompt { turns, ..*prompt }, &earlier);
+            return (Prompt { turns, ..*prompt }, earlier);
         }
         if let Some(said @ Doubt::Unsure(_)) = said
             && unsure.is_none()
@@ -87,10 +93,19 @@ pub fn classify(prompt: &Prompt<'_>) -> Reading {
     // No turn speaks for itself: one of few words still says more than one without any.
     match unsure {
         Some((turns, said, earlier)) if !matches!(doubt, Doubt::Unsure(_)) => {
-            Reading::of(&Prompt { turns, ..*prompt }, &said.alone(earlier))
+            (Prompt { turns, ..*prompt }, said.alone(earlier))
         }
-        _ => Reading::of(prompt, &doubt.alone(asked)),
+        _ => (*prompt, doubt.alone(asked)),
     }
+}
+
+/// The turns of a request that say what is asked for, and the instruction where it stands apart from the
+/// beginning of the last of them: what the trainer's features are made of.
+#[doc(hidden)]
+#[must_use]
+pub fn said<'a>(prompt: &Prompt<'a>) -> (Prompt<'a>, Option<&'a str>) {
+    let (prompt, asked) = settled(prompt);
+    (prompt, asked.instruction)
 }
 
 impl Reading {
@@ -120,7 +135,7 @@ fn task_of(prompt: &Prompt<'_>, asked: &Asked<'_>) -> (Task, f32) {
     let Some(model) = task::model().filter(|_| said(head) || said(tail)) else {
         return (Task::None, 0.0);
     };
-    task::read_asked(prompt, asked.instruction, &model.heated(heat::of(asked.language.0)))
+    task::read(prompt, asked.instruction, &model.heated(heat::of(asked.language.0)))
 }
 
 /// Reads the language alone: the best, how sure that is, and all with a fair share. It is a guess

@@ -25,7 +25,8 @@ const SHAPE: Shape = Shape {
 fn example(row: &TaskRow) -> Example {
     let turns: Vec<&str> = row.turns.iter().map(String::as_str).collect();
     let (mut all, mut counts) = (Vec::new(), [0_u32; task::PARTS]);
-    task::features(&row.prompt(&turns), |part, bucket| {
+    let (prompt, instruction) = classify::said(&row.prompt(&turns));
+    task::features(&prompt, instruction, |part, bucket| {
         all.push((part, bucket as u32));
         counts[part] += 1;
     });
@@ -58,7 +59,8 @@ fn fitted(rows: &[TaskRow], keep: impl Fn(&TaskRow) -> bool) -> Vec<u8> {
 fn judge(tally: &mut Tally, row: &TaskRow, (linear, heats): (&Linear<'_>, &[f32])) -> (Task, f32) {
     let turns: Vec<&str> = row.turns.iter().map(String::as_str).collect();
     let linear = heats.get(heat::group(row.language)).map_or(*linear, |it| linear.heated(*it));
-    let (found, sure) = task::read(&row.prompt(&turns), &linear);
+    let (prompt, instruction) = classify::said(&row.prompt(&turns));
+    let (found, sure) = task::read(&prompt, instruction, &linear);
     tally.add(row.task.code(), found.code(), sure);
     tally.group(row.language.code(), found == row.task);
     tally.calibrated(heat::NAMES[heat::group(row.language)], found == row.task, sure);
@@ -201,7 +203,8 @@ pub fn small(rows: &[TaskRow]) -> Vec<u8> {
 #[cfg(test)]
 pub fn found(row: &TaskRow, linear: &Linear<'_>) -> Task {
     let turns: Vec<&str> = row.turns.iter().map(String::as_str).collect();
-    task::read(&row.prompt(&turns), linear).0
+    let (prompt, instruction) = classify::said(&row.prompt(&turns));
+    task::read(&prompt, instruction, linear).0
 }
 
 /// For development: the sources that may be looked at, and every mistake.

@@ -95,12 +95,10 @@ pub fn of<'a>(text: &'a str, model: &Model<'_>) -> Asked<'a> {
     } else {
         None
     };
-    let (language, instruction) = match beside {
-        Some((line, found)) => (found, Some(line)),
-        None if spoken.pasted => (language, blocks.last().copied()),
-        None => (language, None),
-    };
+    // Beside a paste in its own language an instruction is found where people put it: first or last.
+    let instruction = beside.filter(|it| it.1.0 != language.0).map(|(line, _)| line);
     let instruction = instruction.filter(|line| !text.trim_start().starts_with(line));
+    let language = beside.map_or(language, |(_, found)| found);
     Asked { language, instruction, found }
 }
 

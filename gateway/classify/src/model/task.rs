@@ -5,16 +5,20 @@
 
 use std::sync::OnceLock;
 
+use fearless_simd::{Simd, dispatch};
 use smallvec::SmallVec;
 
 use super::{
     cues, follow,
     hash::Hash,
     linear::{Linear, Rows, Sums, row_of, softmax, sum_of},
-    sample, structure,
+    structure,
     words::{self, Place},
 };
-use crate::{Prompt, Task};
+use crate::{
+    Prompt, Task,
+    bits::{self, count},
+};
 
 /// Weights of a row.
 pub const WIDTH: usize = 16;
@@ -56,9 +60,10 @@ pub fn model() -> Option<&'static Linear<'static>> {
     READ.get_or_init(|| Linear::read(MODEL)).as_ref()
 }
 
-/// Calls `each` with the part and the bucket of every feature of a request.
-pub fn features(prompt: &Prompt<'_>, each: impl FnMut(usize, usize)) {
-    gather(prompt, None, &mut Each(each));
+/// Calls `each` with the part and the bucket of every feature of a request, whose instruction is known where
+/// it does not stand at the beginning of the turn.
+pub fn features(prompt: &Prompt<'_>, asked: Option<&str>, each: impl FnMut(usize, usize)) {
+    gather(prompt, asked, &mut Each(each));
 }
 
 /// Where features go.
@@ -165,9 +170,22 @@ fn asks(text: &str, (head, tail): (&str, &str), told: &mut impl FnMut(u32, u32))
         }
     }
     let figures = text.as_bytes().get(..FIGURE_BYTES).unwrap_or(text.as_bytes());
-    let figures = figures.iter().filter(|b| b.is_ascii_digit()).count();
+    let figures = dispatch!(bits::level(), simd => digits(simd, figures));
     let many = u32::from(figures > 1) << 1 | u32::from(figures > 4) << 2;
     told(FIGURES, found.iter().fold(0, |all, it| all | it) & 1 | many);
+}
+
+/// How many digits of ASCII there are.
+#[inline(always)]
+fn digits<S: Simd>(simd: S, bytes: &[u8]) -> usize {
+    let mut digits = 0;
+    bits::blocks(
+        simd,
+        bytes,
+        #[inline(always)]
+        |it| digits += count(it.within(b'0', 10)),
+    );
+    digits
 }
 
 /// What the user has said before the turn with the instruction.
@@ -194,23 +212,23 @@ fn chars_to(text: &str, count: usize) -> &str {
 /// they write. No part is looked at twice.
 fn parts(text: &str) -> (&str, &str) {
     let head = chars_to(text, HEAD_CHARS);
-    let after = text.get(head.len()..).unwrap_or("");
-    // A character has four bytes at most.
-    let from = after.len().saturating_sub(4 * TAIL_CHARS);
-    let last = after.get(sample::floor(after, from)..).unwrap_or("");
-    let more = last.chars().count().saturating_sub(TAIL_CHARS);
-    (head, last.get(chars_to(last, more).len()..).unwrap_or(""))
+    (head, last_chars(text.get(head.len()..).unwrap_or(""), TAIL_CHARS))
 }
 
-/// Reads the task of a request, and how sure that is.
-#[must_use]
-pub fn read(prompt: &Prompt<'_>, linear: &Linear<'_>) -> (Task, f32) {
-    read_asked(prompt, None, linear)
+fn last_chars(text: &str, count: usize) -> &str {
+    match text.len().checked_sub(count).map(|from| text.get(from..)) {
+        None => return text,
+        Some(Some(tail)) if tail.is_ascii() => return tail,
+        _ => {}
+    }
+    let first = text.char_indices().rev().nth(count.saturating_sub(1));
+    first.and_then(|(at, _)| text.get(at..)).unwrap_or(text)
 }
 
-/// The same, where the instruction is known and does not stand at the beginning of the turn.
+/// Reads the task of a request, and how sure that is; the instruction is known where it does not stand at the
+/// beginning of the turn.
 #[must_use]
-pub fn read_asked(prompt: &Prompt<'_>, asked: Option<&str>, linear: &Linear<'_>) -> (Task, f32) {
+pub fn read(prompt: &Prompt<'_>, asked: Option<&str>, linear: &Linear<'_>) -> (Task, f32) {
     let Some(rows) = linear.rows() else { return (Task::None, 0.0) };
     let mut summed = Summed { rows, sums: [Sums::default(); PARTS] };
     gather(prompt, asked, &mut summed);
