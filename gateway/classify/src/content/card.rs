@@ -66,7 +66,9 @@ pub(super) fn read(look: &mut Look<'_>, from: usize) -> Option<usize> {
 }
 
 fn is_card(look: &mut Look<'_>, from: usize, count: usize) -> Option<()> {
-    let number = Number::read(look.piece, from, count)?;
+    let number = Number::read(look.piece, from, count);
+    let month = number.is_none();
+    let number = number.or_else(|| Number::read_before_month(look.piece, from, count))?;
     let range = range(number.value(0, 6), count)?;
     if !luhn(&number.digits) {
         return None;
@@ -78,6 +80,9 @@ fn is_card(look: &mut Look<'_>, from: usize, count: usize) -> Option<()> {
         return None;
     }
     let printed = number.grouped(&PRINTED);
+    if month && (short || !printed || !number.spaced()) {
+        return None;
+    }
     let context = look.context(from, count);
     // One of ten identity numbers of sixteen digits is right by Luhn's formula as well.
     let other = context.says_one_of(&[Topic::Id, Topic::Ph, Topic::TaxId, Topic::Identity]);

@@ -200,7 +200,9 @@ impl Scan<'_> {
             let found = if piece.begins(from) { recognise(&mut look, from) } else { None };
             from += match found {
                 Some((kind, count)) => {
-                    self.found.add(kind);
+                    if let Some(kind) = kind {
+                        self.found.add(kind);
+                    }
                     count
                 }
                 None => 1,

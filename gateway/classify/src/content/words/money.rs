@@ -127,4 +127,8 @@ pub(super) const MONEY: &[(Topic, &str)] = &[
     (Account, "paynow to"),
     (Account, "virtual account"),
     (Account, "konto"),
+    (Account, "accountnumber"),
+    (Account, "accountno"),
+    (Account, "accountnum"),
+    (Account, "bankaccount"),
 ];
