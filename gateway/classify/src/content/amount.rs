@@ -24,9 +24,18 @@ pub(super) fn is(look: &Look<'_>, from: usize, count: usize) -> bool {
         let apart = look.piece.begins(from + letters.len());
         return apart && letters.len() > 1 && code(letters, count - letters.len());
     }
+    if !thousands(look, from, count) {
+        return dated(look, from, count);
+    }
     let before = look.text.get(..first.at).unwrap_or("");
     let behind = look.text.get(last.end..).unwrap_or("");
     dated(look, from, count) || follows(before, count) || precedes(behind, count)
+}
+
+/// Whether digits are grouped as an amount is: not at all, or by thousands.
+fn thousands(look: &Look<'_>, from: usize, count: usize) -> bool {
+    (1..count).all(|at| look.piece.begins(from + at) == ((count - at) % 3 == 0))
+        || (1..count).all(|at| !look.piece.begins(from + at))
 }
 
 /// Whether a word is the code of a currency in which so many digits are an amount.

@@ -20,6 +20,11 @@ const KEYED: usize = 8;
 /// Bytes and words between a label and its number, where it says that the number is something else.
 const LABEL: usize = 64;
 const LABEL_WORDS: usize = 3;
+/// Words after which something else follows than what the label names: `the invoice was paid with 4111 …`.
+const WITH: [&str; 13] = [
+    "with", "by", "using", "via", "from", "to", "into", "dengan", "melalui", "dari", "ke", "con",
+    "sa",
+];
 /// What parts the fields of a table, and bytes between the words of two.
 const HEADING: usize = 12;
 const FIELDS: [char; 5] = [',', ';', '|', '\t', '\n'];
@@ -129,8 +134,11 @@ impl Labels {
         let behind = |label: &Label| text.get(label.to..).unwrap_or("");
         let only = |label: &Label| label.topics & !(NOTHING | Topic::Key.bit()) == 0;
         let direct = |label: &Label| {
+            // The first groups of an amount stand before its last.
+            let amount = label.topics & Topic::Amount.bit() != 0;
+            let digits = |c: char| amount && (c == ' ' || c.is_ascii_digit());
             let nothing = label.topics & NOTHING != 0 && only(label);
-            !nothing || direct(behind(label), false)
+            !nothing || direct(behind(label).trim_end_matches(digits), false)
         };
         let label = self.last.filter(direct).or(self.named);
         label.filter(|label| behind(label).len() <= NEAR).map_or(0, |label| label.topics)
@@ -159,6 +167,10 @@ fn direct(between: &str, behind: bool) -> bool {
             words += usize::from(word == 0);
             word += 1;
         } else {
+            let said = between.get(at.saturating_sub(word)..at).unwrap_or("");
+            if WITH.contains(&said) {
+                return false;
+            }
             word = 0;
         }
         if !c.is_whitespace() {

@@ -31,7 +31,7 @@ pub(super) struct Char {
     pub end: usize,
     /// How many digits follow each other from here on, whatever parts them.
     pub digits: u8,
-    /// Whether several signs stand before it: a hyphen between blanks.
+    /// Whether several signs stand before it: a hyphen beside a blank.
     pub loose: bool,
 }
 
@@ -91,7 +91,7 @@ impl Piece {
                     let gap = if first { Gap::Joined } else { gap };
                     let end = from + at + c.len_utf8();
                     let small = c.is_ascii_lowercase();
-                    let (at, loose) = (from + at, !first && between > 2);
+                    let (at, loose) = (from + at, !first && between > 1);
                     piece.chars.push(Char { mark, gap, small, at, end, digits: 0, loose });
                 }
             }

@@ -13,6 +13,14 @@ fn told(text: &str) -> String {
 /// Amounts, dates and counts beside words of accounts, phones and passports.
 const AMOUNTS: &[&str] = &[
     "account balance is 1234567",
+    "account balance 1 234 567",
+    "account has 1 234 567 SGD",
+    "passport applications: 150000000",
+    "call volume 15999000",
+    "we have 1234567 accounts",
+    "150000000 passports",
+    "phone: $15000000",
+    "điện thoại 15000000 vnđ",
     "My account balance is currently 1234567890.",
     "account balance: SGD 1,234,567",
     "the account holds SGD 1234567",
@@ -75,6 +83,19 @@ const AMOUNTS: &[&str] = &[
 /// Numbers that are what the word says, though an amount is near.
 const STILL: &[(&str, &str)] = &[
     ("account no 1234567890", "account_number=1"),
+    ("account number of mine is 1234567890", "account_number=1"),
+    ("Please credit A/C 1234567890 USD 500.00", "account_number=1"),
+    ("{\"amount\": 500, \"account\": \"1234567890\"}", "account_number=1"),
+    ("{\"account\": {\"id\": 5, \"number\": \"1234567890\"}}", "account_number=1"),
+    ("{\"accountNumber\": \"1234567890\"}", "account_number=1"),
+    ("| account | amount |\n| 1234567890 | 500 |", "account_number=1"),
+    ("我的账户1234567890余额多少", "account_number=1"),
+    ("계좌 1234567890 잔액 조회", "account_number=1"),
+    ("transfer ke rekening 1234567890 Rp500.000", "account_number=1"),
+    ("conto 1234567890 l'altro", "account_number=1"),
+    ("phone: 98765432 3 people", "phone=1"),
+    ("+65 6123 4567 5 pcs", "phone=1"),
+    ("मेरा नंबर 9876543210 है", "phone=1"),
     ("A/C: 1234567890", "account_number=1"),
     ("transfer 500 SGD to account 1234567890", "account_number=1"),
     ("transfer to account 1234567890 SGD 500", "account_number=1"),
@@ -142,6 +163,14 @@ const LABELLED: &[&str] = &[
 const NEAR: &[(&str, &str)] = &[
     ("item 3: card 4111111111111111", "payment_card=1"),
     ("item 3: 4111111111111111", "payment_card=1"),
+    ("Invoice paid with 4111111111111111", "payment_card=1"),
+    ("Ticket 12345: card 4111111111111111 declined", "payment_card=1"),
+    ("{\"order_id\": 12, \"amount\": 500, \"pan\": \"4111111111111111\"}", "payment_card=1"),
+    ("01/02/2024 POS 500.00 4111111111111111 -20.00", "payment_card=1"),
+    ("4111111111111111|12|2027|123", "payment_card=1"),
+    ("Case no 55, IC 900101145678", "national_id=1"),
+    ("เลขบัตร 1101700230708 รายการ", "national_id=1"),
+    ("ref 123 acct 1234567890", "account_number=1"),
     ("code 200, 4111111111111111", "payment_card=1"),
     ("row 7 4111111111111111", "payment_card=1"),
     ("total 3 cards. 4111111111111111", "payment_card=1"),
@@ -274,7 +303,7 @@ fn the_key_of_a_record_names_no_identity() {
         for length in [9, 10, 12, 13, 15, 16, 18] {
             let texts = (0..1000).map(|_| key.replace("{}", &rng.digits(length)));
             let taken = texts.filter(|text| contents(text).count(Content::NationalId) > 0).count();
-            if taken > 10 {
+            if taken > 5 {
                 faults += &format!("{key} with {length} digits: {taken} of 1000\n");
             }
         }

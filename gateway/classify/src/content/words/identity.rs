@@ -39,6 +39,8 @@ pub(super) const IDENTITY: &[(Topic, &str)] = &[
     (Th, "บัตรประชาชน"),
     (Th, "ประชาชน"),
     (Th, "เลขประจำตัว"),
+    (Th, "เลขบัตร"),
+    (Th, "หมายเลขบัตร"),
     (Th, "thai id"),
     (Th, "thai national id"),
     (Th, "thai citizen"),

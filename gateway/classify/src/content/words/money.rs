@@ -22,6 +22,7 @@ pub(super) const MONEY: &[(Topic, &str)] = &[
     (Card, "cardno"),
     (Card, "card_number"),
     (Card, "cardnumber"),
+    (Card, "pan"),
     (Card, "pan number"),
     (Card, "cvv"),
     (Card, "cvc"),
