@@ -34,7 +34,7 @@ pub(super) fn is(look: &Look<'_>, from: usize, count: usize) -> bool {
 
 /// Whether digits are grouped as an amount is: not at all, or by thousands.
 fn thousands(look: &Look<'_>, from: usize, count: usize) -> bool {
-    (1..count).all(|at| look.piece.begins(from + at) == ((count - at) % 3 == 0))
+    (1..count).all(|at| look.piece.begins(from + at) == (count - at).is_multiple_of(3))
         || (1..count).all(|at| !look.piece.begins(from + at))
 }
 
@@ -109,15 +109,15 @@ fn joins(c: char) -> bool {
         || matches!(c, '\'' | '’' | '\u{900}'..='\u{903}' | '\u{93A}'..='\u{94F}' | '\u{BBE}'..='\u{BCD}')
 }
 
-/// Whether a text begins with a unit that needs no blank behind it; in Korean a particle must follow.
+/// Whether a text begins with a unit that needs no blank behind it. Where a blank stands before it, it must be
+/// a word of its own, or `元朗` were money: what follows is of another script, or a particle.
 fn dense(text: &str, unit: &str, apart: bool) -> bool {
     let Some(rest) = text.strip_prefix(unit) else { return false };
-    let korean = |c: char| ('\u{AC00}'..='\u{D7A3}').contains(&c);
-    if !unit.starts_with(korean) || !apart {
-        return true;
-    }
-    let particle = |c: char| "이은을으의에입과도만정".contains(c);
-    rest.chars().next().is_none_or(|c| !korean(c) || particle(c))
+    let writes = |c: char| {
+        matches!(c, '\u{3400}'..='\u{9FFF}' | '\u{AC00}'..='\u{D7A3}')
+            && !"的了在是有到和及或整이은을으의에입과도만정".contains(c)
+    };
+    !(apart && unit.starts_with(writes) && rest.starts_with(writes))
 }
 
 /// Whether a text begins with a dot and one or two digits, and nothing more of a number.

@@ -2,7 +2,7 @@
 
 use super::{
     block::{BLOCK, Bits},
-    contact,
+    card, contact,
     look::Look,
     piece::Piece,
     recognise, secret,
@@ -129,6 +129,8 @@ impl Scan<'_> {
             let enough = digits >= DIGITS_MIN || (lettered && digits >= DIGITS_LETTERED_MIN);
             if enough && (lettered || !few) && self.goes_on(at + place, lettered) {
                 self.number(at + place);
+            } else if enough && group == 4 && !lettered {
+                self.parted(at + place);
             }
             let seen = self.seen.numbers.saturating_sub(at).max(place + group);
             left = above(left, seen);
@@ -153,6 +155,14 @@ impl Scan<'_> {
             }
         }
         false
+    }
+
+    /// Four digits that something ends: may they be a card's?
+    fn parted(&mut self, at: usize) {
+        if let Some(end) = card::parted(self.text, at) {
+            self.found.add(Content::PaymentCard);
+            self.seen.numbers = end;
+        }
     }
 
     /// Whether a letter stands right before a place.

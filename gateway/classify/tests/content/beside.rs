@@ -83,6 +83,9 @@ const AMOUNTS: &[&str] = &[
 /// Numbers that are what the word says, though an amount is near.
 const STILL: &[(&str, &str)] = &[
     ("account no 1234567890", "account_number=1"),
+    ("戶口 1234567890 元朗分行", "account_number=1"),
+    ("手机号 13812345678 元旦再打", "phone=1"),
+    ("帳戶 1234567890 台北分行", "account_number=1"),
     ("account number of mine is 1234567890", "account_number=1"),
     ("Please credit A/C 1234567890 USD 500.00", "account_number=1"),
     ("{\"amount\": 500, \"account\": \"1234567890\"}", "account_number=1"),
@@ -265,6 +268,23 @@ fn what_parts_two_numbers_hides_neither() {
         .filter(|by| !matches!(**by, "/" | "\u{2012}"))
         .map(|by| (format!("900101-14-5678{by}850505-10-5432"), "national_id=2"));
     let wrong = wrong(cards.chain(grouped).chain(ids));
+    assert!(wrong.is_empty(), "{wrong:#?}");
+}
+
+/// Signs that part fields as well as groups: those for which a word must speak of a card, and others.
+const SIGNS: &[(&str, &str)] =
+    &[("", "|"), ("", "*"), ("card: ", ","), ("card: ", ";"), ("信用卡 ", ","), ("card: ", "|")];
+
+#[test]
+fn signs_that_part_fields_do_not_hide_a_card_of_four_groups() {
+    let texts = SIGNS
+        .iter()
+        .map(|(card, by)| (format!("{card}4111{by}1111{by}1111{by}1111"), "payment_card=1"));
+    let rows = SIGNS
+        .iter()
+        .map(|(card, by)| (format!("{card}2019{by}4111{by}1111{by}1111{by}1111{by}12"), ""));
+    let bare = [",", ";", "\t"].iter().map(|by| (format!("4111{by}1111{by}1111{by}1111"), ""));
+    let wrong = wrong(texts.chain(rows).chain(bare));
     assert!(wrong.is_empty(), "{wrong:#?}");
 }
 
