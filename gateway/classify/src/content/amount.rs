@@ -109,8 +109,8 @@ fn joins(c: char) -> bool {
         || matches!(c, '\'' | '’' | '\u{900}'..='\u{903}' | '\u{93A}'..='\u{94F}' | '\u{BBE}'..='\u{BCD}')
 }
 
-/// Whether a text begins with a unit that needs no blank behind it. Where a blank stands before it, it must be
-/// a word of its own, or `元朗` were money: what follows is of another script, or a particle.
+/// Whether a text begins with a unit that needs no blank behind it. Where a blank stands before it, it must
+/// be a word of its own, or `元朗` were money: what follows is of another script, or a particle.
 fn dense(text: &str, unit: &str, apart: bool) -> bool {
     let Some(rest) = text.strip_prefix(unit) else { return false };
     let writes = |c: char| {
