@@ -1,5 +1,7 @@
 //! Amounts, dates and counts: what stands right before or behind some digits says that they name nobody.
 
+use smallvec::SmallVec;
+
 use super::{
     look::Look,
     number::date,
@@ -18,7 +20,7 @@ pub(super) fn is(look: &Look<'_>, from: usize, count: usize) -> bool {
     let (Some(first), Some(last)) = (marks.first(), marks.last()) else { return false };
     // Two letters before digits may be a currency's: `RM 1500000`.
     if first.mark.is_ascii_uppercase() {
-        let letters: Vec<u8> =
+        let letters: SmallVec<[u8; 16]> =
             marks.iter().take_while(|c| c.mark.is_ascii_uppercase()).map(|c| c.mark).collect();
         let letters = std::str::from_utf8(&letters).unwrap_or("");
         let apart = look.piece.begins(from + letters.len());
@@ -140,7 +142,7 @@ fn dated(look: &Look<'_>, from: usize, count: usize) -> bool {
         let digits = marks.iter().skip(from).take(count);
         digits.fold(0, |value, c| value * 10 + u32::from(c.mark.wrapping_sub(b'0')))
     };
-    let starts: smallvec::SmallVec<[usize; 16]> =
+    let starts: SmallVec<[usize; 20]> =
         (1..count).filter(|at| look.piece.begins(from + at)).collect();
     let year = |at: usize| (1900..2100).contains(&value(at, 4));
     let (hour, minute, second) = (value(8, 2), value(10, 2), value(12, 2));
