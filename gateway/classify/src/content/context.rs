@@ -1,10 +1,10 @@
 //! What the words around a number say of it.
 
-use std::sync::OnceLock;
+use std::{borrow::Cow, sync::OnceLock};
 
 use aho_corasick::{AhoCorasick, AhoCorasickKind, MatchKind};
 
-use super::symbol::escapes;
+use super::symbol::{escapes, resolved};
 use super::{topic::Topic, words};
 use crate::model::sample::floor;
 
@@ -13,6 +13,11 @@ const BEFORE: usize = 160;
 const BEHIND: usize = 72;
 /// Words that stand nearer than this, in bytes, say what a number without any other sign is.
 const NEAR: usize = 110;
+
+/// Bytes before a number in which a word stands that is joined to it, and how many such a word has at least:
+/// two letters before digits are of a number or of a product.
+const LABEL: usize = 48;
+const LABEL_MIN: usize = 3;
 
 /// Bytes between two words of one name.
 const JOINED: usize = 3;
@@ -62,7 +67,8 @@ impl Context {
     /// What is said before a place of a text.
     pub(super) fn before(text: &str, from: usize) -> Self {
         let start = floor(text, from.saturating_sub(BEFORE));
-        let before = text.get(start..from).unwrap_or("");
+        let before = plain(text.get(start..from).unwrap_or(""));
+        let before = before.as_ref();
         let mut context = Self::default();
         // Words that follow each other are one name: `Hong Kong ID card`.
         let mut last = None;
@@ -74,7 +80,9 @@ impl Context {
                 return;
             }
             let joined = begin <= to + JOINED && begin > from;
-            let same = begin == from && end == to;
+            // A longer name of the same thing is the same word: `card`, `cardno`.
+            let longer = begin == from && context.says(topic);
+            let same = longer || (begin == from && end == to);
             let earlier = if same || joined { context.nearest } else { 0 };
             context.nearest = earlier | topic.bit();
             last = Some((begin, end));
@@ -89,7 +97,8 @@ impl Context {
     /// The same with what stands behind the number: where nothing before it says what it is, the first word
     /// behind it does.
     pub(super) fn with_behind(mut self, text: &str, to: usize) -> Self {
-        let behind = text.get(to..floor(text, to + BEHIND)).unwrap_or("");
+        let behind = plain(text.get(to..floor(text, to + BEHIND)).unwrap_or(""));
+        let behind = behind.as_ref();
         let mut first: Option<(usize, usize)> = None;
         let silent = self.nearest == 0;
         each(behind, &mut |(topic, begin, end)| {
@@ -157,6 +166,25 @@ impl Context {
     }
 }
 
+/// A text whose escapes of characters, if it has any, are resolved, with blanks for low lines: `partita_iva`.
+fn plain(text: &str) -> Cow<'_, str> {
+    let bytes = text.as_bytes();
+    let coded = bytes.contains(&b'\\') && text.contains("\\u");
+    let coded = if coded { Cow::Owned(resolved(text)) } else { Cow::Borrowed(text) };
+    if bytes.contains(&b'_') { Cow::Owned(coded.replace('_', " ")) } else { coded }
+}
+
+/// Whether a word ends at a place of a text, to which a number is joined: `card4111`, `NRICS1234567D`.
+pub(super) fn labelled(text: &str, at: usize) -> bool {
+    let before = text.get(floor(text, at.saturating_sub(LABEL))..at).unwrap_or("");
+    let mut ends = false;
+    each(before, &mut |(topic, begin, end)| {
+        let says = topic != Topic::Other && end - begin >= LABEL_MIN;
+        ends |= says && end == before.len();
+    });
+    ends
+}
+
 /// Calls `take` with every word of a text, in the order in which they end.
 fn each(text: &str, take: &mut dyn FnMut(Found)) {
     let Some(known) = known() else { return };
@@ -176,9 +204,17 @@ fn whole(text: &str, word: &str, from: usize, to: usize) -> bool {
     let ends = word.as_bytes().last().is_some_and(u8::is_ascii);
     let before = from.checked_sub(1);
     let escape = before.is_some_and(|at| escapes(bytes, at));
-    if begins && !escape && letter(before.and_then(|at| bytes.get(at))) {
+    if begins && !escape && letter(before.and_then(|at| bytes.get(at))) && !parts(bytes, from) {
         return false;
     }
     let plural = matches!(bytes.get(to), Some(b's' | b'S'));
-    !ends || !letter(bytes.get(to)) || (plural && !letter(bytes.get(to + 1)))
+    !ends || !letter(bytes.get(to)) || parts(bytes, to) || (plural && !letter(bytes.get(to + 1)))
+}
+
+/// Whether a capital letter begins a word of a name at a place: `accountNumber`. One small letter before it is
+/// none: `iPhone`.
+fn parts(bytes: &[u8], at: usize) -> bool {
+    let before = bytes.get(..at).unwrap_or_default();
+    let capital = bytes.get(at).is_some_and(u8::is_ascii_uppercase);
+    capital && matches!(before, [.., a, b] if a.is_ascii_alphabetic() && b.is_ascii_lowercase())
 }

@@ -9,6 +9,7 @@ mod block;
 mod card;
 mod contact;
 mod context;
+mod field;
 mod lettered;
 mod look;
 mod national;
@@ -20,6 +21,7 @@ mod stream;
 mod symbol;
 mod tax;
 mod topic;
+mod value;
 mod words;
 
 pub use self::stream::ContentStream;

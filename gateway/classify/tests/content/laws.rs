@@ -36,7 +36,7 @@ fn pieces() -> impl Strategy<Value = String> {
         "900101-14-5678",
         "+65 9123 4567",
         "a.b@c.example",
-        "AKIAIOSFODNN7EXAMPLE",
+        "AKIAQ3EGW5XPLT2ZB7KD",
         "card",
         "-----BEGIN PRIVATE KEY-----",
         "postgres://a:b1c2d3e4@db",
