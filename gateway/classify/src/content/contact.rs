@@ -2,7 +2,7 @@
 
 use super::{
     look::Look,
-    symbol::{Gap, Symbol, escapes},
+    symbol::{Gap, Held, Symbol, escapes, held},
     topic::Topic,
 };
 use crate::model::sample::floor;
@@ -127,16 +127,17 @@ pub(super) fn mail(text: &str, at: usize, width: usize) -> bool {
     if name.is_ascii() && domain.is_ascii() {
         return address(name, domain);
     }
-    let seen = |part: &str| part.chars().filter(|c| !unseen(*c)).collect::<String>();
-    let (name, domain) = (seen(name), seen(domain));
+    let mut rooms = (Held::new(), Held::new());
+    let name = held(name.chars().filter(|c| !unseen(*c)), &mut rooms.0);
+    let domain = held(domain.chars().filter(|c| !unseen(*c)), &mut rooms.1);
     // Where words are written without blanks, what is not of ASCII is of the sentence around it.
     let latin = name.rfind(|c: char| !c.is_ascii()).and_then(|at| {
         let next = at + name.get(at..)?.chars().next()?.len_utf8();
         name.get(next..).filter(|it| !it.is_empty())
     });
     let ends = domain.find(|c: char| !c.is_ascii()).unwrap_or(domain.len());
-    let plain = domain.get(..ends).filter(|it| it.contains('.')).unwrap_or(&domain);
-    address(latin.unwrap_or(&name), plain) || address(latin.unwrap_or(&name), &domain)
+    let plain = domain.get(..ends).filter(|it| it.contains('.')).unwrap_or(domain);
+    address(latin.unwrap_or(name), plain) || address(latin.unwrap_or(name), domain)
 }
 
 /// Whether a name and a domain are those of a mail address.

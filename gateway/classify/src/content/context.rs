@@ -1,10 +1,10 @@
 //! What the words around a number say of it.
 
-use std::{borrow::Cow, sync::OnceLock};
+use std::sync::OnceLock;
 
 use aho_corasick::{AhoCorasick, AhoCorasickKind, MatchKind};
 
-use super::symbol::{escapes, resolved};
+use super::symbol::{Held, escapes, held, resolved};
 use super::{topic::Topic, words};
 use crate::model::sample::floor;
 
@@ -67,8 +67,8 @@ impl Context {
     /// What is said before a place of a text.
     pub(super) fn before(text: &str, from: usize) -> Self {
         let start = floor(text, from.saturating_sub(BEFORE));
-        let before = plain(text.get(start..from).unwrap_or(""));
-        let before = before.as_ref();
+        let mut room = Held::new();
+        let before = plain(text.get(start..from).unwrap_or(""), &mut room);
         let mut context = Self::default();
         // Words that follow each other are one name: `Hong Kong ID card`.
         let mut last = None;
@@ -97,8 +97,8 @@ impl Context {
     /// The same with what stands behind the number: where nothing before it says what it is, the first word
     /// behind it does.
     pub(super) fn with_behind(mut self, text: &str, to: usize) -> Self {
-        let behind = plain(text.get(to..floor(text, to + BEHIND)).unwrap_or(""));
-        let behind = behind.as_ref();
+        let mut room = Held::new();
+        let behind = plain(text.get(to..floor(text, to + BEHIND)).unwrap_or(""), &mut room);
         let mut first: Option<(usize, usize)> = None;
         let silent = self.nearest == 0;
         each(behind, &mut |(topic, begin, end)| {
@@ -167,11 +167,15 @@ impl Context {
 }
 
 /// A text whose escapes of characters, if it has any, are resolved, with blanks for low lines: `partita_iva`.
-fn plain(text: &str) -> Cow<'_, str> {
+fn plain<'a>(text: &'a str, room: &'a mut Held) -> &'a str {
     let bytes = text.as_bytes();
     let coded = bytes.contains(&b'\\') && text.contains("\\u");
-    let coded = if coded { Cow::Owned(resolved(text)) } else { Cow::Borrowed(text) };
-    if bytes.contains(&b'_') { Cow::Owned(coded.replace('_', " ")) } else { coded }
+    let blank = |c: char| if c == '_' { ' ' } else { c };
+    match (coded, bytes.contains(&b'_')) {
+        (false, false) => text,
+        (false, true) => held(text.chars().map(blank), room),
+        (true, _) => held(resolved(text).map(blank), room),
+    }
 }
 
 /// Whether a word ends at a place of a text, to which a number is joined: `card4111`, `NRICS1234567D`.

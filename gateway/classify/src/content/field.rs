@@ -220,10 +220,11 @@ impl<'a> Field<'a> {
         let length = value.bytes().take_while(of_token).count();
         let token = value.get(..length)?;
         let plain = !stands(token) && mixed(token);
-        let secret = match self.value.to_ascii_lowercase().as_str() {
-            "basic" => length >= BASIC_MIN && plain,
+        let is = |it: &str, names: &[&str]| names.iter().any(|name| it.eq_ignore_ascii_case(name));
+        let secret = match self.value {
+            it if is(it, &["basic"]) => length >= BASIC_MIN && plain,
             // An identifier in groups of hex is drawn as well, and is none.
-            "bearer" | "token" | "apikey" => {
+            it if is(it, &["bearer", "token", "apikey"]) => {
                 length >= NAMED_MIN && plain && longest(token).len() >= 16
             }
             _ => false,

@@ -5,6 +5,7 @@
 //! where that is not enough, a word beside it must say what it is. Nothing of the text is kept: only
 //! counts by kind.
 
+mod begin;
 mod block;
 mod card;
 mod contact;

@@ -1,37 +1,23 @@
 //! One pass over a text: where something could begin that is looked for.
 
 use super::{
+    begin::{self, DIGITS_LETTERED_MIN, DIGITS_MIN, NEAR_BYTES, TOKEN_MIN},
     block::{BLOCK, Bits},
-    contact, context,
+    contact,
     field::{self, Login},
     look::Look,
     piece::Piece,
     recognise, secret,
-    symbol::{Gap, Symbol, escape_around, escape_letters, escaped},
+    symbol::{Symbol, escape_around, escape_letters, escaped},
 };
 use crate::{Content, Contents, model::sample::floor};
 
-/// A word of so many bytes may be a token.
-const TOKEN_MIN: usize = 20;
-/// Letters before a number's first digit that may be of it.
-const LETTERS_MAX: usize = 8;
-/// Bytes in which these stand, with what cannot be seen between them.
-const START_BYTES: usize = 20 * LETTERS_MAX;
-/// Bytes in which a number has its digits, as bits, and how many it has in them at least: a year has
-/// four, and so has the shortest number with letters before them.
+/// Bytes in which a number has its digits, as bits.
 const NEAR: u64 = (1 << NEAR_BYTES) - 1;
-const NEAR_BYTES: usize = 24;
-/// Bytes in which they are where what cannot be seen stands between them.
-const SPARSE_BYTES: usize = 320;
-const DIGITS_MIN: u32 = 6;
-const DIGITS_LETTERED_MIN: u32 = 4;
 
 /// Groups of digits of one text that are looked at in full. In more, which only tables have, a number must be
 /// written without a gap: the time for a body of any length stays that of reading it.
 const GROUPS_MAX: u32 = 100_000;
-/// Bytes of a token before and behind the first character in it that cannot be seen.
-const UNSEEN_BEFORE: usize = 96;
-const UNSEEN_BEHIND: usize = 480;
 /// Bytes of the shortest of all that is looked for: `a@b.de`.
 const SHORTEST: usize = 6;
 /// Digits of a number without a gap.
@@ -138,58 +124,13 @@ impl Scan<'_> {
             let lettered = self.lettered(at + place);
             let few = self.seen.groups == 0 && group < BARE_MIN;
             let enough = digits >= DIGITS_MIN || (lettered && digits >= DIGITS_LETTERED_MIN);
-            let enough = enough || self.sparse(at + place, group, lettered);
-            if enough && (lettered || !few) && self.goes_on(at + place, lettered) {
+            let enough = enough || begin::sparse(self.text, at + place, group, lettered);
+            if enough && (lettered || !few) && begin::goes_on(self.text, at + place, lettered) {
                 self.number(at + place);
             }
             let seen = self.seen.numbers.saturating_sub(at).max(place + group);
             left = above(left, seen);
         }
-    }
-
-    /// Whether the digits from a place on are enough for a number before something ends it.
-    fn goes_on(&self, at: usize, lettered: bool) -> bool {
-        let near = self.text.as_bytes().get(at..).unwrap_or_default().iter().take(NEAR_BYTES);
-        let least = if lettered { DIGITS_LETTERED_MIN } else { DIGITS_MIN };
-        let mut digits = 0;
-        for b in near {
-            match b {
-                // One beyond ASCII may be a digit, or nothing.
-                b'0'..=b'9' | 0x80.. => digits += 1,
-                b'A'..=b'Z' | b'a'..=b'z' | b' ' | b'-'..=b'/' | b'(' | b')' | b'_' => {}
-                b'\n' | b'\r' | b'\t' | b'\\' => {}
-                _ => return false,
-            }
-            if digits >= least {
-                return true;
-            }
-        }
-        false
-    }
-
-    /// Whether the digits from a place on are enough for a number, with what cannot be seen between them.
-    fn sparse(&self, at: usize, group: usize, lettered: bool) -> bool {
-        let behind = self.text.as_bytes().get(at + group..).unwrap_or_default();
-        let far = |b: Option<&u8>| b.is_some_and(|b| !b.is_ascii());
-        if !far(behind.first()) && !far(behind.get(1)) {
-            return false;
-        }
-        let begin = floor(self.text, at);
-        let near = self.text.get(begin..floor(self.text, begin + SPARSE_BYTES)).unwrap_or("");
-        let least = if lettered { DIGITS_LETTERED_MIN } else { DIGITS_MIN };
-        let (mut digits, mut unseen) = (0, false);
-        for c in near.chars() {
-            match Symbol::of(c) {
-                Symbol::Nothing => unseen = true,
-                Symbol::Mark(mark) => digits += u32::from(mark.is_ascii_digit()),
-                Symbol::Gap(_) => {}
-                Symbol::Other => break,
-            }
-            if digits >= least {
-                return unseen;
-            }
-        }
-        false
     }
 
     /// Whether a letter stands right before a place.
@@ -223,25 +164,7 @@ impl Scan<'_> {
 
     /// A character that may be one that cannot be seen: is a token around it?
     fn unseen(&mut self, at: usize) {
-        let of_token = |c: &char| c.is_ascii_alphanumeric() || matches!(*c, '_' | '-' | '.');
-        let nothing = |c: &char| !c.is_ascii() && Symbol::of(*c) == Symbol::Nothing;
-        let taken = |c: &char| of_token(c) || nothing(c);
-        let bytes =
-            |chars: &mut dyn Iterator<Item = char>| chars.map(char::len_utf8).sum::<usize>();
-        if !self.text.get(at..).and_then(|it| it.chars().next()).is_some_and(|c| nothing(&c)) {
-            return;
-        }
-        let from = floor(self.text, at.saturating_sub(UNSEEN_BEFORE)).max(self.seen.words.min(at));
-        let before = self.text.get(from..at).unwrap_or("");
-        let start = at - bytes(&mut before.chars().rev().take_while(taken));
-        let behind = self.text.get(at..floor(self.text, at + UNSEEN_BEHIND)).unwrap_or("");
-        let end = at + bytes(&mut behind.chars().take_while(taken));
-        let word = self.text.get(start..end).unwrap_or("");
-        if word.len() < TOKEN_MIN || !word.starts_with(|c: char| c.is_ascii()) {
-            return;
-        }
-        let word: String = word.chars().filter(of_token).collect();
-        if word.len() >= TOKEN_MIN && secret::token(&word) {
+        if let Some(end) = begin::unseen_token(self.text, at, self.seen.words) {
             self.found.add(Content::Secret);
             self.seen.words = end;
             self.seen.numbers = self.seen.numbers.max(end);
@@ -283,13 +206,13 @@ impl Scan<'_> {
         if !digit || begin < self.seen.numbers {
             return;
         }
-        let piece = Piece::read(self.text, self.start(begin));
+        let piece = Piece::read(self.text, begin::start(self.text, self.seen.numbers, begin));
         self.seen.numbers = piece.next().unwrap_or(0).max(begin + length);
         let mut look = Look::new(self.text, &piece);
         let mut from = 0;
         while from < piece.until && (from == 0 || self.seen.groups > 0) {
             self.seen.groups -= u32::from(piece.begins(from) && self.seen.groups > 0);
-            let begins = piece.begins(from) || self.joint(&piece, from);
+            let begins = piece.begins(from) || begin::joint(self.text, &piece, from);
             let found = if begins { recognise(&mut look, from) } else { None };
             from += match found {
                 Some((kind, count)) => {
@@ -308,79 +231,6 @@ impl Scan<'_> {
         if let Some(last) = from.checked_sub(1).and_then(|at| piece.chars.get(at)) {
             self.seen.numbers = self.seen.numbers.max(last.end);
         }
-    }
-
-    /// Whether a number begins behind letters that it is joined to: a word that says what it is, a name of
-    /// which a capital letter begins the next word, the country of an Italian tax number.
-    fn joint(&self, piece: &Piece, from: usize) -> bool {
-        let before = from.checked_sub(1).and_then(|at| piece.chars.get(at));
-        let (Some(before), Some(c)) = (before, piece.chars.get(from)) else { return false };
-        if c.gap != Gap::Joined || !before.mark.is_ascii_uppercase() {
-            return false;
-        }
-        let letters = (0..=6).take_while(|at| piece.mark(from + at).is_ascii_uppercase()).count();
-        let digits = piece.digits(from + letters);
-        if digits < 4 && !(letters == 2 && digits >= 2) {
-            return false;
-        }
-        let named = before.small && !c.small && letters > 0;
-        let italian = letters == 0 && digits == 11 && before.mark == b'T';
-        let italian = italian && from == 2 && piece.mark(0) == b'I';
-        named || italian || context::labelled(self.text, c.at)
-    }
-
-    /// Where the word begins that a digit stands in, or the one or two letters that are parted from it by a
-    /// blank or a hyphen.
-    fn start(&self, at: usize) -> usize {
-        let from = floor(self.text, at.saturating_sub(START_BYTES)).max(self.seen.numbers.min(at));
-        let before = self.text.get(from..at).unwrap_or("");
-        let (mut start, mut letters, mut gaps) = (at, 0, 0);
-        for c in before.chars().rev() {
-            match Symbol::of(c) {
-                Symbol::Nothing => {}
-                Symbol::Mark(_) if letters == LETTERS_MAX => return self.capital(at),
-                Symbol::Mark(_) => letters += 1,
-                Symbol::Gap(_) if letters == 0 && gaps == 0 => gaps += 1,
-                _ => break,
-            }
-            start -= c.len_utf8();
-        }
-        let apart = gaps > 0 && !(1..=2).contains(&letters);
-        if letters > 0 && !apart {
-            return start + escape_letters(self.text.as_bytes(), start);
-        }
-        self.names_of_a_code(at).unwrap_or(at)
-    }
-
-    /// Where one or two capital letters before a place begin that are no part of the word before them:
-    /// `passportE1234567`.
-    fn capital(&self, at: usize) -> usize {
-        let before = self.text.as_bytes().get(..at).unwrap_or_default();
-        let capitals = before.iter().rev().take(3).take_while(|b| b.is_ascii_uppercase()).count();
-        if (1..=2).contains(&capitals) { at - capitals } else { at }
-    }
-
-    /// Where the six letters of names before a birth date of an Italian tax code begin: `RSS MRA 85T10
-    /// A562S`.
-    fn names_of_a_code(&self, at: usize) -> Option<usize> {
-        let mut behind = self.text.get(at..)?.chars().filter_map(|c| Symbol::of(c).mark());
-        let (year, ten, month) = (behind.next()?, behind.next()?, behind.next()?);
-        let months = b"ABCDEHLMPRST";
-        if !(year.is_ascii_digit() && ten.is_ascii_digit() && months.contains(&month)) {
-            return None;
-        }
-        let (mut start, mut letters, mut gaps) = (at, 0, 0);
-        for c in self.text.get(self.seen.numbers.min(at)..at)?.chars().rev() {
-            match Symbol::of(c) {
-                Symbol::Nothing => {}
-                Symbol::Mark(mark) if mark.is_ascii_uppercase() && letters < 6 => letters += 1,
-                Symbol::Gap(_) if gaps < 4 && matches!(letters, 0 | 3) => gaps += 1,
-                Symbol::Mark(_) => return None,
-                _ => break,
-            }
-            start -= c.len_utf8();
-        }
-        (letters == 6).then_some(start)
     }
 
     fn at_sign(&mut self, at: usize, width: usize) {

@@ -1,6 +1,8 @@
 //! One character as it counts in a number: full-width and native digits are digits, characters without a
 //! width are nothing, and what people write between groups parts them.
 
+use smallvec::SmallVec;
+
 /// What a character is in a number.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Symbol {
@@ -98,19 +100,26 @@ pub(super) fn escape_around(text: &str, at: usize) -> Option<usize> {
     (start < u && start + length > at).then_some(start)
 }
 
-/// A text whose escapes of characters are resolved.
-pub(super) fn resolved(text: &str) -> String {
-    let mut made = String::with_capacity(text.len());
+/// A short text that is held without the heap: as much as is looked at around a number or an `@`.
+pub(super) type Held = SmallVec<[u8; 256]>;
+
+/// Some characters as a text.
+pub(super) fn held(chars: impl Iterator<Item = char>, held: &mut Held) -> &str {
+    held.clear();
+    chars.for_each(|c| held.extend_from_slice(c.encode_utf8(&mut [0; 4]).as_bytes()));
+    str::from_utf8(held).unwrap_or("")
+}
+
+/// The characters of a text whose escapes are resolved.
+pub(super) fn resolved(text: &str) -> impl Iterator<Item = char> {
     let mut rest = text;
-    while let Some(at) = rest.find('\\') {
-        let (before, from) = rest.split_at(at);
-        made.push_str(before);
-        let (c, length) = escaped(from).unwrap_or(('\\', 1));
-        made.push(c);
-        rest = from.get(length..).unwrap_or("");
-    }
-    made.push_str(rest);
-    made
+    std::iter::from_fn(move || {
+        let c = rest.chars().next()?;
+        let escape = if c == '\\' { escaped(rest) } else { None };
+        let (c, length) = escape.unwrap_or((c, c.len_utf8()));
+        rest = rest.get(length..).unwrap_or("");
+        Some(c)
+    })
 }
 
 impl Symbol {

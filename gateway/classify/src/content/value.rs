@@ -102,10 +102,10 @@ fn word(value: &str) -> bool {
         let plain = value.bytes().filter(u8::is_ascii_alphanumeric);
         plain.map(|b| b.to_ascii_lowercase())
     };
-    // Numbers behind such a word make no password of it: `password123` is one that people take.
+    // With numbers behind it such a word is a password that people take: `password123`.
     let is = |word: &&str| letters().eq(word.bytes());
     let begins = |word: &&str| letters().take(word.len()).eq(word.bytes());
-    STANDS.iter().any(|it| is(it)) || BEGIN.iter().any(|it| begins(it))
+    STANDS.iter().any(is) || BEGIN.iter().any(begins)
 }
 
 /// Whether a value is of a program: a call, a place in a list, a name with dots in it, a path.
@@ -117,9 +117,9 @@ pub(super) fn computed(value: &str) -> bool {
     let letter =
         |part: &str| part.bytes().next().is_some_and(|b| b.is_ascii_alphabetic() || b == b'_');
     let dotted = name == value.len() && value.contains('.') && value.split('.').all(letter);
-    // A tag or an alias of YAML, a path.
+    // A tag of YAML, a path.
     let plain = |rest: &str| rest.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_');
-    let tagged = value.strip_prefix(['!', '*']).is_some_and(plain);
+    let tagged = value.strip_prefix('!').is_some_and(plain);
     called || dotted || tagged || value.starts_with(['/', '~'])
 }
 
