@@ -32,13 +32,15 @@ pub(super) struct Seen {
     pub secrets: usize,
     /// Words that may be tokens.
     pub words: usize,
+    /// Tokens and values that were found.
+    pub tokens: usize,
     /// Groups that may still be looked at in full.
     pub groups: u32,
 }
 
 impl Default for Seen {
     fn default() -> Self {
-        Self { numbers: 0, secrets: 0, words: 0, groups: GROUPS_MAX }
+        Self { numbers: 0, secrets: 0, words: 0, tokens: 0, groups: GROUPS_MAX }
     }
 }
 
@@ -47,7 +49,8 @@ impl Seen {
     pub(super) fn shifted(self, gone: usize) -> Self {
         let of = |place: usize| place.saturating_sub(gone);
         let (numbers, secrets) = (of(self.numbers), of(self.secrets));
-        Self { numbers, secrets, words: of(self.words), ..self }
+        let (words, tokens) = (of(self.words), of(self.tokens));
+        Self { numbers, secrets, words, tokens, ..self }
     }
 }
 
@@ -98,11 +101,12 @@ impl Scan<'_> {
         if (now.digit | now.wide) & within != 0 {
             self.numbers(at, within, (now, next));
         }
-        for place in places(now.mark & within) {
-            self.mark(at + place);
-        }
-        for place in places(now.wide & within) {
-            self.wide_mark(at + place);
+        for place in places((now.mark | now.wide) & within) {
+            if now.mark >> place & 1 == 1 {
+                self.mark(at + place);
+            } else {
+                self.wide_mark(at + place);
+            }
         }
     }
 
@@ -157,17 +161,17 @@ impl Scan<'_> {
                 self.field(at, 3);
             }
             Some([0xEF, 0xBC, _]) => {}
-            _ if last >= self.seen.words => self.unseen(floor(self.text, last)),
+            _ if last >= self.seen.tokens => self.unseen(floor(self.text, last)),
             _ => {}
         }
     }
 
     /// A character that may be one that cannot be seen: is a token around it?
     fn unseen(&mut self, at: usize) {
-        if let Some(end) = begin::unseen_token(self.text, at, self.seen.words) {
+        if let Some(end) = begin::unseen_token(self.text, at, self.seen.tokens) {
             self.found.add(Content::Secret);
-            self.seen.words = end;
-            self.seen.numbers = self.seen.numbers.max(end);
+            self.seen.tokens = end;
+            self.seen.words = self.seen.words.max(end);
             self.seen.secrets = self.seen.secrets.max(end);
         }
     }
@@ -254,6 +258,7 @@ impl Scan<'_> {
         if let Some(end) = field::named(self.text, at, width) {
             self.found.add(Content::Secret);
             self.seen.secrets = end;
+            self.seen.tokens = self.seen.tokens.max(end);
             self.seen.words = self.seen.words.max(end);
         }
     }
@@ -296,6 +301,7 @@ impl Scan<'_> {
         let secret = secret::token(word) || secret::hook(self.text, start, word);
         if word.len() >= TOKEN_MIN && secret {
             self.found.add(Content::Secret);
+            self.seen.tokens = self.seen.tokens.max(end);
             self.seen.numbers = self.seen.numbers.max(end);
             self.seen.secrets = self.seen.secrets.max(end);
         }
