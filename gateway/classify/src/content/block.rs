@@ -20,7 +20,7 @@ pub(super) struct Bits {
     pub digit: u64,
     /// `@`, `=`, `:` and a hyphen behind a hyphen.
     pub mark: u64,
-    /// Bytes that may end a digit beyond ASCII, or a full-width `@`, `:` or `=`.
+    /// Bytes that may end a digit beyond ASCII, what cannot be seen, or a full-width `@`, `:` or `=`.
     pub wide: u64,
 }
 
@@ -99,7 +99,8 @@ fn plain(b: u8, before: u8) -> u8 {
 }
 
 /// Whether two bytes may end a digit in UTF-8: full-width, Thai and Lao; of the scripts of India; Burmese;
-/// Khmer, Arabic and Persian; of mathematics, Sinhala and Tibetan. Or what cannot be seen, or a full-width `@`, `:` or `=`.
+/// Khmer, Arabic and Persian; of mathematics, Sinhala and Tibetan. Or what cannot be seen, or a full-width
+/// `@`, `:` or `=`.
 #[inline(always)]
 fn wide(b: u8, before: u8) -> u8 {
     let thai = ((before == 0xB9) | (before == 0xBB) | (before == 0xBC)) & within(b, 0x90, 10);
