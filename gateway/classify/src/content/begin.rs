@@ -17,8 +17,8 @@ pub(super) const DIGITS_MIN: u32 = 6;
 pub(super) const DIGITS_LETTERED_MIN: u32 = 4;
 /// Bytes in which they are where what cannot be seen stands between them.
 const SPARSE_BYTES: usize = 320;
-/// Letters before a number's first digit that may be of it, and bytes in which these stand with what cannot be
-/// seen between them.
+/// Letters before a number's first digit that may be of it, and bytes in which these stand with what cannot
+/// be seen between them.
 const LETTERS_MAX: usize = 8;
 const START_BYTES: usize = 20 * LETTERS_MAX;
 /// Bytes of a token before and behind the first character in it that cannot be seen.

@@ -215,8 +215,8 @@ fn whole(text: &str, word: &str, from: usize, to: usize) -> bool {
     !ends || !letter(bytes.get(to)) || parts(bytes, to) || (plural && !letter(bytes.get(to + 1)))
 }
 
-/// Whether a capital letter begins a word of a name at a place: `accountNumber`. One small letter before it is
-/// none: `iPhone`.
+/// Whether a capital letter begins a word of a name at a place: `accountNumber`. One small letter before it
+/// is none: `iPhone`.
 fn parts(bytes: &[u8], at: usize) -> bool {
     let before = bytes.get(..at).unwrap_or_default();
     let capital = bytes.get(at).is_some_and(u8::is_ascii_uppercase);

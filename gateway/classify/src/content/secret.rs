@@ -127,7 +127,8 @@ pub(super) fn hook(text: &str, at: usize, word: &str) -> bool {
     before.ends_with('/') && HOOKS.iter().any(|it| before.contains(it)) && mixed(word)
 }
 
-/// Whether a private key begins at five hyphens (RFC 7468, OpenSSH, PGP), and a body is behind its first line.
+/// Whether a private key begins at five hyphens (RFC 7468, OpenSSH, PGP), and a body is behind its first
+/// line.
 pub(super) fn private_key(text: &str, at: usize) -> bool {
     let rest =
         text.get(at..floor(text, at + 64 + BODY_BYTES)).unwrap_or("").trim_start_matches('-');
