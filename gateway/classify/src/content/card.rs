@@ -95,7 +95,9 @@ fn is_card(look: &mut Look<'_>, from: usize, count: usize) -> Option<()> {
     if main && printed {
         return Some(());
     }
-    let said = context.says(Topic::Card) || (main && context.speaks_of(Topic::Card));
+    // `pan` names the number of a card as well.
+    let named = context.says(Topic::Card) || (main && context.says(Topic::Pan));
+    let said = named || (main && context.speaks_of(Topic::Card));
     let alone = main && number.bare() && context.silent() && !look.glued(from);
     (said || alone).then_some(())
 }

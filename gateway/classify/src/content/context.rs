@@ -4,7 +4,7 @@ use std::sync::OnceLock;
 
 use aho_corasick::{AhoCorasick, AhoCorasickKind, MatchKind};
 
-use super::symbol::escapes;
+use super::symbol::{Held, escapes, held, resolved};
 use super::{topic::Topic, words};
 use crate::model::sample::floor;
 
@@ -14,6 +14,10 @@ const BEHIND: usize = 72;
 /// Words that stand nearer than this, in bytes, say what a number without any other sign is.
 const NEAR: usize = 110;
 
+/// Bytes before a number in which a word stands that is joined to it, and how many such a word has at least:
+/// two letters before digits are of a number or of a product.
+const GLUED: usize = 48;
+const GLUED_MIN: usize = 3;
 /// Bytes between two words of one name, and before the key of a record that has one: `"order": {"id": 1}`.
 const JOINED: usize = 3;
 const KEYED: usize = 8;
@@ -54,19 +58,12 @@ struct Words {
 fn known() -> Option<&'static Words> {
     static KNOWN: OnceLock<Option<Words>> = OnceLock::new();
     let build = || {
-        // Names of fields have a low line where words have a blank: `national_id`.
-        let field = |(_, word): &&(Topic, &str)| word.is_ascii() && word.contains(' ');
-        let mut list: Vec<_> = words::all().collect();
-        let fields: Vec<_> = list.iter().filter(field).copied().collect();
-        let lined: Vec<_> = fields.iter().map(|(_, word)| word.replace(' ', "_")).collect();
-        let plain = list.iter().map(|(_, word)| (*word).to_owned());
-        let patterns: Vec<_> = plain.chain(lined).collect();
-        list.extend(fields);
+        let list: Vec<_> = words::all().collect();
         let finder = AhoCorasick::builder()
             .ascii_case_insensitive(true)
             .match_kind(MatchKind::Standard)
             .kind(Some(AhoCorasickKind::DFA))
-            .build(patterns)
+            .build(list.iter().map(|(_, word)| word))
             .ok()?;
         Some(Words { finder, list })
     };
@@ -109,7 +106,9 @@ impl Labels {
         if from > last.from && to <= last.to {
             return;
         }
-        let same = (from, to) == (last.from, last.to);
+        // A longer name of the same thing is the same word: `card`, `cardno`.
+        let longer = from == last.from && last.topics & bit != 0;
+        let same = longer || (from, to) == (last.from, last.to);
         let between = text.get(last.to..from).unwrap_or("");
         // Fields beside each other are a heading of several, in which neither word takes the other's place.
         let fields = between.contains(FIELDS) && !between.contains(", ");
@@ -184,7 +183,8 @@ impl Context {
     /// What is said before a place of a text.
     pub(super) fn before(text: &str, from: usize) -> Self {
         let start = floor(text, from.saturating_sub(BEFORE));
-        let before = text.get(start..from).unwrap_or("");
+        let mut room = Held::new();
+        let before = plain(text.get(start..from).unwrap_or(""), &mut room);
         let mut context = Self::default();
         let mut labels = Labels::default();
         each(before, &mut |found| {
@@ -199,7 +199,8 @@ impl Context {
     /// The same with what stands behind the number: where nothing before it says what it is, the first word
     /// behind it does.
     pub(super) fn with_behind(mut self, text: &str, to: usize) -> Self {
-        let behind = text.get(to..floor(text, to + BEHIND)).unwrap_or("");
+        let mut room = Held::new();
+        let behind = plain(text.get(to..floor(text, to + BEHIND)).unwrap_or(""), &mut room);
         let mut first: Option<(usize, usize)> = None;
         let silent = self.nearest == 0;
         each(behind, &mut |(topic, begin, end)| {
@@ -274,6 +275,29 @@ impl Context {
     }
 }
 
+/// A text whose escapes of characters, if it has any, are resolved, with blanks for low lines: `partita_iva`.
+fn plain<'a>(text: &'a str, room: &'a mut Held) -> &'a str {
+    let bytes = text.as_bytes();
+    let coded = bytes.contains(&b'\\') && text.contains("\\u");
+    let blank = |c: char| if c == '_' { ' ' } else { c };
+    match (coded, bytes.contains(&b'_')) {
+        (false, false) => text,
+        (false, true) => held(text.chars().map(blank), room),
+        (true, _) => held(resolved(text).map(blank), room),
+    }
+}
+
+/// Whether a word ends at a place of a text, to which a number is joined: `card4111`, `NRICS1234567D`.
+pub(super) fn labelled(text: &str, at: usize) -> bool {
+    let before = text.get(floor(text, at.saturating_sub(GLUED))..at).unwrap_or("");
+    let mut ends = false;
+    each(before, &mut |(topic, begin, end)| {
+        let says = topic != Topic::Other && end - begin >= GLUED_MIN;
+        ends |= says && end == before.len();
+    });
+    ends
+}
+
 /// Calls `take` with every word of a text, in the order in which they end.
 fn each(text: &str, take: &mut dyn FnMut(Found)) {
     let Some(known) = known() else { return };
@@ -293,10 +317,18 @@ fn whole(text: &str, word: &str, from: usize, to: usize) -> bool {
     let ends = word.as_bytes().last().is_some_and(u8::is_ascii);
     let before = from.checked_sub(1);
     let escape = before.is_some_and(|at| escapes(bytes, at));
-    if begins && !escape && letter(before.and_then(|at| bytes.get(at))) {
+    if begins && !escape && letter(before.and_then(|at| bytes.get(at))) && !parts(bytes, from) {
         return false;
     }
     // `was` is no plural of `wa`.
     let plural = word.len() > 2 && matches!(bytes.get(to), Some(b's' | b'S'));
-    !ends || !letter(bytes.get(to)) || (plural && !letter(bytes.get(to + 1)))
+    !ends || !letter(bytes.get(to)) || parts(bytes, to) || (plural && !letter(bytes.get(to + 1)))
+}
+
+/// Whether a capital letter begins a word of a name at a place: `accountNumber`. One small letter before it
+/// is none: `iPhone`.
+fn parts(bytes: &[u8], at: usize) -> bool {
+    let before = bytes.get(..at).unwrap_or_default();
+    let capital = bytes.get(at).is_some_and(u8::is_ascii_uppercase);
+    capital && matches!(before, [.., a, b] if a.is_ascii_alphabetic() && b.is_ascii_lowercase())
 }

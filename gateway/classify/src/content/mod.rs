@@ -6,10 +6,12 @@
 //! counts by kind.
 
 mod amount;
+mod begin;
 mod block;
 mod card;
 mod contact;
 mod context;
+mod field;
 mod lettered;
 mod look;
 mod national;
@@ -22,6 +24,7 @@ mod symbol;
 mod tax;
 mod topic;
 mod units;
+mod value;
 mod words;
 
 pub use self::stream::ContentStream;

@@ -2,7 +2,7 @@
 
 use smallvec::SmallVec;
 
-use super::symbol::{Gap, Symbol};
+use super::symbol::{Gap, Symbol, escaped};
 
 /// Characters of a stretch: the longest number has 34, an IBAN.
 pub(super) const CHARS_MAX: usize = 64;
@@ -58,7 +58,14 @@ impl Piece {
         piece.look_back(text.get(..from).unwrap_or(""));
         let (mut gap, mut between, mut letters, mut word) = (Gap::Joined, 0, 0, 0);
         let rest = text.get(from..).unwrap_or("");
+        let mut past = 0;
         for (at, c) in rest.char_indices() {
+            if at < past {
+                continue;
+            }
+            let escape = if c == '\\' { rest.get(at..).and_then(escaped) } else { None };
+            let (c, bytes) = escape.unwrap_or((c, c.len_utf8()));
+            past = at + bytes;
             match Symbol::of(c) {
                 Symbol::Nothing => continue,
                 Symbol::Other => break,
@@ -89,7 +96,7 @@ impl Piece {
                         return piece;
                     }
                     let gap = if first { Gap::Joined } else { gap };
-                    let end = from + at + c.len_utf8();
+                    let end = from + past;
                     let small = c.is_ascii_lowercase();
                     let (at, loose) = (from + at, !first && between > 1);
                     piece.chars.push(Char { mark, gap, small, at, end, digits: 0, loose });

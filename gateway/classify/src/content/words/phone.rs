@@ -65,6 +65,7 @@ pub(super) const PHONE: &[(Topic, &str)] = &[
     (Phone, "điện thoại"),
     (Phone, "số điện thoại"),
     (Phone, "sđt"),
+    (Phone, "sĐt"),
     (Phone, "sdt"),
     (Phone, "gọi"),
     (Phone, "liên hệ"),
