@@ -55,7 +55,7 @@ fn what_a_text_contains_is_counted_without_an_allocation_once_warm() {
         "身份证 11010519491231002X 手机 +86 138 1234 5678 マイナンバー 1234 5678 9018 ＩＤ ９００１０１－１４－５６７８",
         "NPWP 01.234.567.8-901.234, passport M123A4567, account 123-45678-9",
         "mei@bank.example, call 0812-3456-7890",
-        "Server=db;Password=s3cretpw; AKIAIOSFODNN7EXAMPLE",
+        "Server=db;Password=s3cretpw; AKIAQ3EGW5XPLT2ZB7KD",
         "postgres://a:b1c2d3e4@db/x api_key=aB3dE5gH7jK9mN1pQ3sT",
         "-----BEGIN PRIVATE KEY-----\n1 2 3 4 5 6 7 8 9 10 11 12 1-2-3-4-5-6-7-8-9 A1 B2 C3 1.2.3.4.5.6.7",
     ];

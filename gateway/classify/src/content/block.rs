@@ -20,7 +20,7 @@ pub(super) struct Bits {
     pub digit: u64,
     /// `@`, `=`, `:` and a hyphen behind a hyphen.
     pub mark: u64,
-    /// Bytes that may end a digit beyond ASCII, or a full-width `@`.
+    /// Bytes that may end a digit beyond ASCII, what cannot be seen, or a full-width `@`, `:` or `=`.
     pub wide: u64,
 }
 
@@ -50,6 +50,12 @@ impl Bits {
         if !behind.is_ascii() {
             let pairs = behind.iter().copied().zip(before.iter().copied());
             kinds.iter_mut().zip(pairs).for_each(|(kind, (b, before))| *kind |= wide(b, before));
+            let mut pairs = behind.iter().copied().zip(before.iter().copied());
+            let any = pairs.clone().fold(false, |any, (b, before)| any | leads(b, before));
+            // A character of the block before may go on in the first two bytes.
+            let most = if any { BLOCK } else { 2 };
+            let each = kinds.iter_mut().zip(&mut pairs).take(most);
+            each.for_each(|(kind, (b, before))| *kind |= rare(b, before));
         }
         Self::gathered(&kinds)
     }
@@ -93,17 +99,57 @@ fn plain(b: u8, before: u8) -> u8 {
 }
 
 /// Whether two bytes may end a digit in UTF-8: full-width, Thai and Lao; of the scripts of India; Burmese;
-/// Khmer, Arabic and Persian; of mathematics. Or a full-width `@`.
+/// Khmer, Arabic and Persian; of mathematics, Sinhala and Tibetan. Or what cannot be seen, or a full-width
+/// `@`, `:` or `=`.
 #[inline(always)]
 fn wide(b: u8, before: u8) -> u8 {
     let thai = ((before == 0xB9) | (before == 0xBB) | (before == 0xBC)) & within(b, 0x90, 10);
-    let at = (before == 0xBC) & (b == 0xA0);
+    let at = (before == 0xBC) & ((b == 0x9A) | (b == 0x9D));
     let indian = within(before, 0xA5, 17) & (before & 1 == 1) & within(b, 0xA6, 10);
     let burmese = (before == 0x81) & within(b, 0x80, 10);
     let khmer = ((before == 0x9F) | (before == 0xD9)) & within(b, 0xA0, 10);
     let persian = (before == 0xDB) & within(b, 0xB0, 10);
+    let sinhala = (before == 0xB7) & within(b, 0xA6, 10);
+    let tibetan = (before == 0xBC) & within(b, 0xA0, 10);
+    let segments = (before == 0xAF) & within(b, 0xB0, 10);
     let bold = (before == 0x9F) & within(b, 0x8E, 0x32);
-    u8::from(thai | at | indian | burmese | khmer | persian | bold) << 3
+    let digit = thai | indian | burmese | khmer | persian | bold | sinhala | tibetan | segments;
+    u8::from(digit | at | unseen(b, before)) << 3
+}
+
+/// Whether two bytes may end a character that cannot be seen.
+#[inline(always)]
+fn unseen(b: u8, before: u8) -> bool {
+    let space = (before == 0x80) & (within(b, 0x8B, 5) | within(b, 0xAA, 5));
+    let joiner = ((before == 0xCD) & (b == 0x8F)) | ((before == 0xD8) & (b == 0x9C));
+    let sign = (before == 0x81) & within(b, 0xA0, 16);
+    let variant = (before == 0xB8) & within(b, 0x80, 16);
+    space
+        | joiner
+        | sign
+        | variant
+        | ((before == 0xBB) & (b == 0xBF))
+        | ((before == 0xC2) & (b == 0xAD))
+}
+
+/// Whether two bytes begin a character of a script whose digits are met rarely: of NKo; Myanmar's Shan,
+/// Mongolian, Limbu, Tai, Balinese, Lepcha, Ol Chiki; Vai, Javanese, Cham, Meetei Mayek; of planes beyond the
+/// first but for emoji. Or a tag, or a choice of a glyph.
+#[inline(always)]
+fn leads(b: u8, before: u8) -> bool {
+    let first = (b == 0x82) | (b == 0xA0) | (b == 0xA5) | (b == 0xA7) | (b == 0xAA);
+    let mongolian = (before == 0xE1) & (first | (b == 0xAD) | (b == 0xAE) | (b == 0xB1));
+    let vai = (before == 0xEA) & within(b, 0x98, 0x18);
+    let beyond = (before == 0xF0) & ((b != 0x9F) & (b != 0xA0));
+    let tag = (before == 0xF3) & (b == 0xA0);
+    (before == 0xDF) | mongolian | vai | beyond | tag
+}
+
+/// Whether two bytes may end a digit of such a script: they go on a character.
+#[inline(always)]
+fn rare(b: u8, before: u8) -> u8 {
+    let goes_on = within(b, 0x80, 0x40) & (within(before, 0x80, 0x40) | (before == 0xDF));
+    u8::from(goes_on) << 3
 }
 
 #[cfg(test)]
@@ -115,7 +161,10 @@ mod tests {
     fn every_digit_there_is_has_its_bit() {
         for c in ('\0'..=char::MAX).filter(|c| !c.is_ascii()) {
             let digit = Symbol::of(c).mark().is_some_and(|it| it.is_ascii_digit());
-            if digit || c == '＠' {
+            let unseen =
+                Symbol::of(c) == Symbol::Nothing && !matches!(u32::from(c), 0x17B4 | 0x17B5);
+            let unseen = unseen && !matches!(u32::from(c), 0x20E3 | 0xFFF9..=0xFFFB);
+            if digit || unseen || matches!(c, '＠' | '：' | '＝') {
                 let text = c.to_string();
                 let bits = Bits::of(text.as_bytes(), 0);
                 assert_ne!(bits.wide, 0, "{c}");

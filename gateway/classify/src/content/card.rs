@@ -1,6 +1,9 @@
 //! Numbers of payment cards: Luhn's check digit, the issuers' ranges, their lengths.
 
+use smallvec::SmallVec;
+
 use super::{
+    context::Context,
     look::Look,
     national,
     number::{Number, luhn},
@@ -66,7 +69,9 @@ pub(super) fn read(look: &mut Look<'_>, from: usize) -> Option<usize> {
 }
 
 fn is_card(look: &mut Look<'_>, from: usize, count: usize) -> Option<()> {
-    let number = Number::read(look.piece, from, count)?;
+    let number = Number::read(look.piece, from, count);
+    let month = number.is_none();
+    let number = number.or_else(|| Number::read_before_month(look.piece, from, count))?;
     let range = range(number.value(0, 6), count)?;
     if !luhn(&number.digits) {
         return None;
@@ -78,6 +83,9 @@ fn is_card(look: &mut Look<'_>, from: usize, count: usize) -> Option<()> {
         return None;
     }
     let printed = number.grouped(&PRINTED);
+    if month && (short || !printed || !number.spaced()) {
+        return None;
+    }
     let context = look.context(from, count);
     // One of ten identity numbers of sixteen digits is right by Luhn's formula as well.
     let other = context.says_one_of(&[Topic::Id, Topic::Ph, Topic::TaxId, Topic::Identity]);
@@ -87,7 +95,36 @@ fn is_card(look: &mut Look<'_>, from: usize, count: usize) -> Option<()> {
     if main && printed {
         return Some(());
     }
-    let said = context.says(Topic::Card) || (main && context.speaks_of(Topic::Card));
+    // `pan` names the number of a card as well.
+    let named = context.says(Topic::Card) || (main && context.says(Topic::Pan));
+    let said = named || (main && context.speaks_of(Topic::Card));
     let alone = main && number.bare() && context.silent() && !look.glued(from);
     (said || alone).then_some(())
+}
+
+/// Where a card's number ends whose four groups from a place on are parted by a sign that else parts numbers:
+/// `4111|1111|1111|1111`. Where that sign parts fields, a word must say that it is a card.
+pub(super) fn parted(text: &str, from: usize) -> Option<usize> {
+    const LENGTH: usize = 19;
+    let bytes = text.as_bytes().get(from..from + LENGTH)?;
+    let sign = *bytes.get(4)?;
+    let digit = |at: Option<&u8>| at.is_some_and(u8::is_ascii_digit);
+    let fits = |(at, b): (usize, &u8)| if at % 5 == 4 { *b == sign } else { b.is_ascii_digit() };
+    if !matches!(sign, b',' | b';' | b'|' | b'*') || !bytes.iter().enumerate().all(fits) {
+        return None;
+    }
+    // In a longer row of fields it is four of them.
+    let near = |at: Option<usize>| at.and_then(|at| text.as_bytes().get(at));
+    let to = from + LENGTH;
+    let before = near(from.checked_sub(1)) == Some(&sign) && digit(near(from.checked_sub(2)));
+    let behind = near(Some(to)) == Some(&sign) && digit(near(Some(to + 1)));
+    if before || behind || digit(near(Some(to))) {
+        return None;
+    }
+    let digits = bytes.iter().filter(|b| b.is_ascii_digit()).map(|b| b - b'0');
+    let digits: SmallVec<[u8; 20]> = digits.collect();
+    let prefix = digits.iter().take(6).fold(0, |value, digit| value * 10 + u32::from(*digit));
+    let right = range(prefix, digits.len()) == Some(Range::Main) && luhn(&digits);
+    let said = || Context::before(text, from).with_behind(text, to).speaks_of(Topic::Card);
+    (right && (matches!(sign, b'|' | b'*') || said())).then_some(to)
 }

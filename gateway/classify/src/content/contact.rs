@@ -1,6 +1,10 @@
 //! Phone numbers, account numbers, mail addresses.
 
-use super::{look::Look, symbol::Gap, topic::Topic};
+use super::{
+    look::Look,
+    symbol::{Gap, Held, Symbol, escapes, held},
+    topic::Topic,
+};
 use crate::model::sample::floor;
 
 /// Digits of a phone number, by ITU-T E.164 at most fifteen.
@@ -9,6 +13,8 @@ const PHONE_DIGITS: std::ops::RangeInclusive<usize> = 7..=15;
 const ACCOUNT_DIGITS: std::ops::RangeInclusive<usize> = 6..=18;
 /// The longest name before the `@` of a mail address (RFC 5321, 4.5.3.1.1), and its domain.
 const LOCAL_BYTES_MAX: usize = 64;
+/// Bytes before the `@` in which the name stands, with what cannot be seen in it.
+const NAME_BYTES: usize = 3 * LOCAL_BYTES_MAX;
 const DOMAIN_BYTES_MAX: usize = 255;
 
 /// The digits from a place on, as far as groups of digits go on within a line, that are together no more than
@@ -90,16 +96,53 @@ pub(super) fn account(look: &mut Look<'_>, from: usize) -> Option<usize> {
     (whole && apart && look.context(from, count).says(Topic::Account)).then_some(count)
 }
 
+/// Ends of names of files that are no ends of domains: `icon@2x.png`.
+const FILES: &[&str] = &[
+    "png", "jpg", "jpeg", "gif", "svg", "webp", "avif", "ico", "bmp", "tif", "tiff", "heic", "mp3",
+    "mp4", "mov", "wav", "css", "scss", "sass", "less", "js", "mjs", "cjs", "jsx", "ts", "tsx",
+    "vue", "json", "yaml", "yml", "toml", "xml", "html", "htm", "txt", "log", "csv", "tsv", "pdf",
+    "doc", "docx", "xls", "xlsx", "ppt", "pptx", "tgz", "tar", "gz", "bz", "xz", "zst", "whl",
+    "jar", "war", "deb", "rpm", "exe", "dll", "lock", "map", "patch", "service", "target", "timer",
+    "socket", "mount",
+];
+
 /// Whether a mail address stands around the `@` at a place.
 pub(super) fn mail(text: &str, at: usize, width: usize) -> bool {
-    let before = text.get(floor(text, at.saturating_sub(LOCAL_BYTES_MAX + 8))..at).unwrap_or("");
+    let unseen = |c: char| !c.is_ascii() && Symbol::of(c) == Symbol::Nothing;
+    let before = text.get(floor(text, at.saturating_sub(NAME_BYTES))..at).unwrap_or("");
     let behind = text.get(at + width..floor(text, at + width + DOMAIN_BYTES_MAX)).unwrap_or("");
     let of_name = |c: char| c.is_alphanumeric() || ".!#$%&'*+/=?^_`{|}~-".contains(c);
-    let name: usize = before.chars().rev().take_while(|c| of_name(*c)).map(char::len_utf8).sum();
-    let name = before.get(before.len() - name..).unwrap_or("");
+    let taken = |c: &char| of_name(*c) || unseen(*c);
+    let name: usize = before.chars().rev().take_while(taken).map(char::len_utf8).sum();
+    let begin = before.len() - name;
+    let begin = begin + usize::from(name > 0 && escapes(before.as_bytes(), begin));
+    let name = before.get(begin..).unwrap_or("");
     let of_domain = |c: char| c.is_alphanumeric() || matches!(c, '.' | '-' | '．');
-    let domain: usize = behind.chars().take_while(|c| of_domain(*c)).map(char::len_utf8).sum();
-    let domain = behind.get(..domain).unwrap_or("").trim_end_matches(['.', '-']);
+    let taken = |c: &char| of_domain(*c) || unseen(*c);
+    let domain: usize = behind.chars().take_while(taken).map(char::len_utf8).sum();
+    let domain = behind.get(..domain).unwrap_or("");
+    if name.is_empty() || domain.is_empty() {
+        return false;
+    }
+    if name.is_ascii() && domain.is_ascii() {
+        return address(name, domain);
+    }
+    let mut rooms = (Held::new(), Held::new());
+    let name = held(name.chars().filter(|c| !unseen(*c)), &mut rooms.0);
+    let domain = held(domain.chars().filter(|c| !unseen(*c)), &mut rooms.1);
+    // Where words are written without blanks, what is not of ASCII is of the sentence around it.
+    let latin = name.rfind(|c: char| !c.is_ascii()).and_then(|at| {
+        let next = at + name.get(at..)?.chars().next()?.len_utf8();
+        name.get(next..).filter(|it| !it.is_empty())
+    });
+    let ends = domain.find(|c: char| !c.is_ascii()).unwrap_or(domain.len());
+    let plain = domain.get(..ends).filter(|it| it.contains('.')).unwrap_or(domain);
+    address(latin.unwrap_or(name), plain) || address(latin.unwrap_or(name), domain)
+}
+
+/// Whether a name and a domain are those of a mail address.
+fn address(name: &str, domain: &str) -> bool {
+    let domain = domain.trim_end_matches(['.', '-']);
     let name = name.trim_start_matches(['.', '\'', '`', '*', '/', '=', '{', '|', '?', '&']);
     let host = |c: char| matches!(c, '.' | '．');
     let Some((rest, top)) = domain.rsplit_once(host) else { return false };
@@ -107,5 +150,17 @@ pub(super) fn mail(text: &str, at: usize, width: usize) -> bool {
     let named = !name.is_empty() && name.len() <= LOCAL_BYTES_MAX && name != "git";
     let known = lettered || top.starts_with("xn--");
     let labels = rest.split(host).all(|label| !label.is_empty() && !label.starts_with('-'));
-    named && known && labels
+    named && known && labels && !of_file(rest, top)
+}
+
+/// Whether what stands behind an `@` is of a file or of a version: `3x.webp`, `1.2.3-rc.one`, `v1.tgz`.
+fn of_file(rest: &str, top: &str) -> bool {
+    let file = FILES.iter().any(|it| it.eq_ignore_ascii_case(top));
+    let mut labels = rest.split('.');
+    let number = |label: Option<&str>| {
+        label.is_some_and(|it| it.bytes().next().is_some_and(|b| b.is_ascii_digit()))
+    };
+    let first = labels.next().unwrap_or("");
+    let whole = first.trim_start_matches('v').bytes().all(|b| b.is_ascii_digit());
+    file || (whole && number(labels.next()))
 }

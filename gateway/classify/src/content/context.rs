@@ -4,7 +4,7 @@ use std::sync::OnceLock;
 
 use aho_corasick::{AhoCorasick, AhoCorasickKind, MatchKind};
 
-use super::symbol::escapes;
+use super::symbol::{Held, escapes, held, resolved};
 use super::{topic::Topic, words};
 use crate::model::sample::floor;
 
@@ -14,8 +14,28 @@ const BEHIND: usize = 72;
 /// Words that stand nearer than this, in bytes, say what a number without any other sign is.
 const NEAR: usize = 110;
 
-/// Bytes between two words of one name.
+/// Bytes before a number in which a word stands that is joined to it, and how many such a word has at least:
+/// two letters before digits are of a number or of a product.
+const GLUED: usize = 48;
+const GLUED_MIN: usize = 3;
+/// Bytes between two words of one name, and before the key of a record that has one: `"order": {"id": 1}`.
 const JOINED: usize = 3;
+const KEYED: usize = 8;
+/// Bytes and words between a label and its number, where it says that the number is something else.
+const LABEL: usize = 64;
+const LABEL_WORDS: usize = 3;
+/// Words after which something else follows than what the label names: `the invoice was paid with 4111 …`.
+const WITH: [&str; 13] = [
+    "with", "by", "using", "via", "from", "to", "into", "dengan", "melalui", "dari", "ke", "con",
+    "sa",
+];
+/// What parts the fields of a table, and bytes between the words of two.
+const HEADING: usize = 12;
+const FIELDS: [char; 5] = [',', ';', '|', '\t', '\n'];
+
+/// Topics that say what a number is not, and those that say nothing of whose it is.
+const NOTHING: u32 = Topic::Other.bit() | Topic::Amount.bit();
+const IDLE: u32 = Topic::Amount.bit() | Topic::Key.bit();
 
 /// What is said around a number.
 #[derive(Clone, Copy, Debug, Default)]
@@ -43,7 +63,7 @@ fn known() -> Option<&'static Words> {
             .ascii_case_insensitive(true)
             .match_kind(MatchKind::Standard)
             .kind(Some(AhoCorasickKind::DFA))
-            .build(list.iter().map(|(_, word)| *word))
+            .build(list.iter().map(|(_, word)| word))
             .ok()?;
         Some(Words { finder, list })
     };
@@ -58,30 +78,120 @@ pub(super) fn warm() {
 /// A word that was found: what it says, where it begins and ends.
 type Found = (Topic, usize, usize);
 
+/// A label before a number: words that follow each other are one name, `Hong Kong ID card`.
+#[derive(Clone, Copy, Debug)]
+struct Label {
+    topics: u32,
+    /// Where its last word begins and ends.
+    from: usize,
+    to: usize,
+}
+
+/// The labels before a number: the nearest, and the nearest before it that names something.
+#[derive(Debug, Default)]
+struct Labels {
+    last: Option<Label>,
+    named: Option<Label>,
+}
+
+impl Labels {
+    /// Takes the next word.
+    fn take(&mut self, text: &str, (topic, from, to): Found) {
+        let bit = topic.bit();
+        let Some(last) = self.last else {
+            self.last = Some(Label { topics: bit, from, to });
+            return;
+        };
+        // A word within another says nothing of its own.
+        if from > last.from && to <= last.to {
+            return;
+        }
+        // A longer name of the same thing is the same word: `card`, `cardno`.
+        let longer = from == last.from && last.topics & bit != 0;
+        let same = longer || (from, to) == (last.from, last.to);
+        let between = text.get(last.to..from).unwrap_or("");
+        // Fields beside each other are a heading of several, in which neither word takes the other's place.
+        let fields = between.contains(FIELDS) && !between.contains(", ");
+        let key = topic == Topic::Key && between.len() <= KEYED;
+        let close = between.len() <= JOINED
+            || (key && !between.contains(char::is_alphanumeric))
+            || (fields
+                && between.len() <= HEADING
+                && !between.contains(|c: char| c.is_ascii_digit()));
+        let joined = from > last.from && close;
+        let replaced = from >= last.to && !fields && (bit | last.topics) & NOTHING != 0 && !key;
+        let earlier = if same || (joined && !replaced) { last.topics } else { 0 };
+        // What only seems to be the nearest label may not be one: then the one before it is.
+        if earlier == 0 && last.topics & NOTHING == 0 && from >= last.to {
+            self.named = Some(last);
+        }
+        self.last = Some(Label { topics: earlier | bit, from, to });
+    }
+
+    /// What the nearest label says.
+    fn nearest(&self, text: &str) -> u32 {
+        let behind = |label: &Label| text.get(label.to..).unwrap_or("");
+        let only = |label: &Label| label.topics & !(NOTHING | Topic::Key.bit()) == 0;
+        let direct = |label: &Label| {
+            // The first groups of an amount stand before its last.
+            let amount = label.topics & Topic::Amount.bit() != 0;
+            let digits = |c: char| amount && (c == ' ' || c.is_ascii_digit());
+            let nothing = label.topics & NOTHING != 0 && only(label);
+            !nothing || direct(behind(label).trim_end_matches(digits), false)
+        };
+        let label = self.last.filter(direct).or(self.named);
+        label.filter(|label| behind(label).len() <= NEAR).map_or(0, |label| label.topics)
+    }
+}
+
+/// Whether what stands between a word and a number lets the word be its label: few words, no other number,
+/// no end of a sentence or of a field. Behind a number, a line's end parts it from the word.
+fn direct(between: &str, behind: bool) -> bool {
+    if between.len() > LABEL {
+        return false;
+    }
+    let (mut word, mut words, mut last) = (0, 0, ' ');
+    for (at, c) in between.char_indices() {
+        let next = || between.get(at + c.len_utf8()..).and_then(|it| it.chars().next());
+        match c {
+            '0'..='9' | '?' | '!' | ';' | ',' | '|' | '\t' => return false,
+            '。' | '？' | '！' | '，' | '、' | '；' | '।' | '။' | '។' => return false,
+            // A dot behind a short word is that of `no.`.
+            '.' if word > 3 && next().is_none_or(char::is_whitespace) => return false,
+            // A label may stand in a line of its own.
+            '\n' | '\r' if behind || !matches!(last, ' ' | ':' | '：') => return false,
+            _ => {}
+        }
+        if c.is_alphanumeric() {
+            words += usize::from(word == 0);
+            word += 1;
+        } else {
+            let said = between.get(at.saturating_sub(word)..at).unwrap_or("");
+            if WITH.contains(&said) {
+                return false;
+            }
+            word = 0;
+        }
+        if !c.is_whitespace() {
+            last = c;
+        }
+    }
+    words <= LABEL_WORDS
+}
+
 impl Context {
     /// What is said before a place of a text.
     pub(super) fn before(text: &str, from: usize) -> Self {
         let start = floor(text, from.saturating_sub(BEFORE));
-        let before = text.get(start..from).unwrap_or("");
+        let mut room = Held::new();
+        let before = plain(text.get(start..from).unwrap_or(""), &mut room);
         let mut context = Self::default();
-        // Words that follow each other are one name: `Hong Kong ID card`.
-        let mut last = None;
-        each(before, &mut |(topic, begin, end)| {
-            context.around |= topic.bit();
-            let (from, to) = last.unwrap_or((begin, end));
-            // A word within another says nothing of its own.
-            if begin > from && end <= to {
-                return;
-            }
-            let joined = begin <= to + JOINED && begin > from;
-            let same = begin == from && end == to;
-            let earlier = if same || joined { context.nearest } else { 0 };
-            context.nearest = earlier | topic.bit();
-            last = Some((begin, end));
+        let mut labels = Labels::default();
+        each(before, &mut |found| {
+            context.around |= found.0.bit();
+            labels.take(before, found);
         });
-        if last.is_none_or(|(_, end)| before.len() - end > NEAR) {
-            context.nearest = 0;
-        }
+        context.nearest = labels.nearest(before);
         context.see(before);
         context
     }
@@ -89,13 +199,16 @@ impl Context {
     /// The same with what stands behind the number: where nothing before it says what it is, the first word
     /// behind it does.
     pub(super) fn with_behind(mut self, text: &str, to: usize) -> Self {
-        let behind = text.get(to..floor(text, to + BEHIND)).unwrap_or("");
+        let mut room = Held::new();
+        let behind = plain(text.get(to..floor(text, to + BEHIND)).unwrap_or(""), &mut room);
         let mut first: Option<(usize, usize)> = None;
         let silent = self.nearest == 0;
         each(behind, &mut |(topic, begin, end)| {
             self.around |= topic.bit();
             let nearer = first.is_none_or(|(b, e)| begin < b || (begin == b && end >= e));
-            if silent && nearer {
+            let far = || !direct(behind.get(..begin).unwrap_or(""), true);
+            let idle = topic == Topic::Key || (NOTHING & topic.bit() != 0 && far());
+            if silent && nearer && !idle {
                 let same = first == Some((begin, end));
                 self.nearest = if same { self.nearest | topic.bit() } else { topic.bit() };
                 first = Some((begin, end));
@@ -133,17 +246,22 @@ impl Context {
 
     /// Whether the nearest word says that it is none of what is looked for.
     pub(super) fn denies(&self) -> bool {
-        self.nearest == Topic::Other.bit()
+        self.says(Topic::Other) && self.nearest & !(Topic::Other.bit() | Topic::Key.bit()) == 0
     }
 
     /// Whether the nearest word does not name something else than an identity: nothing, or identities.
     pub(super) fn unnamed(&self) -> bool {
-        self.nearest & !(Topic::Identity.bit()) == 0
+        self.nearest & !(Topic::Identity.bit() | IDLE) == 0
+    }
+
+    /// Whether all that is said of it is that it is the key of a record.
+    pub(super) fn keyed(&self) -> bool {
+        self.nearest == Topic::Key.bit()
     }
 
     /// Whether no word near it says that it is something else than one of an account.
     pub(super) fn silent(&self) -> bool {
-        self.nearest == 0 || self.says(Topic::Account)
+        self.nearest & !IDLE == 0 || self.says(Topic::Account)
     }
 
     /// Whether Thai letters stand around it.
@@ -155,6 +273,29 @@ impl Context {
     pub(super) fn kana(&self) -> bool {
         self.kana
     }
+}
+
+/// A text whose escapes of characters, if it has any, are resolved, with blanks for low lines: `partita_iva`.
+fn plain<'a>(text: &'a str, room: &'a mut Held) -> &'a str {
+    let bytes = text.as_bytes();
+    let coded = bytes.contains(&b'\\') && text.contains("\\u");
+    let blank = |c: char| if c == '_' { ' ' } else { c };
+    match (coded, bytes.contains(&b'_')) {
+        (false, false) => text,
+        (false, true) => held(text.chars().map(blank), room),
+        (true, _) => held(resolved(text).map(blank), room),
+    }
+}
+
+/// Whether a word ends at a place of a text, to which a number is joined: `card4111`, `NRICS1234567D`.
+pub(super) fn labelled(text: &str, at: usize) -> bool {
+    let before = text.get(floor(text, at.saturating_sub(GLUED))..at).unwrap_or("");
+    let mut ends = false;
+    each(before, &mut |(topic, begin, end)| {
+        let says = topic != Topic::Other && end - begin >= GLUED_MIN;
+        ends |= says && end == before.len();
+    });
+    ends
 }
 
 /// Calls `take` with every word of a text, in the order in which they end.
@@ -176,9 +317,18 @@ fn whole(text: &str, word: &str, from: usize, to: usize) -> bool {
     let ends = word.as_bytes().last().is_some_and(u8::is_ascii);
     let before = from.checked_sub(1);
     let escape = before.is_some_and(|at| escapes(bytes, at));
-    if begins && !escape && letter(before.and_then(|at| bytes.get(at))) {
+    if begins && !escape && letter(before.and_then(|at| bytes.get(at))) && !parts(bytes, from) {
         return false;
     }
-    let plural = matches!(bytes.get(to), Some(b's' | b'S'));
-    !ends || !letter(bytes.get(to)) || (plural && !letter(bytes.get(to + 1)))
+    // `was` is no plural of `wa`.
+    let plural = word.len() > 2 && matches!(bytes.get(to), Some(b's' | b'S'));
+    !ends || !letter(bytes.get(to)) || parts(bytes, to) || (plural && !letter(bytes.get(to + 1)))
+}
+
+/// Whether a capital letter begins a word of a name at a place: `accountNumber`. One small letter before it
+/// is none: `iPhone`.
+fn parts(bytes: &[u8], at: usize) -> bool {
+    let before = bytes.get(..at).unwrap_or_default();
+    let capital = bytes.get(at).is_some_and(u8::is_ascii_uppercase);
+    capital && matches!(before, [.., a, b] if a.is_ascii_alphabetic() && b.is_ascii_lowercase())
 }

@@ -5,10 +5,13 @@
 //! where that is not enough, a word beside it must say what it is. Nothing of the text is kept: only
 //! counts by kind.
 
+mod amount;
+mod begin;
 mod block;
 mod card;
 mod contact;
 mod context;
+mod field;
 mod lettered;
 mod look;
 mod national;
@@ -20,6 +23,8 @@ mod stream;
 mod symbol;
 mod tax;
 mod topic;
+mod units;
+mod value;
 mod words;
 
 pub use self::stream::ContentStream;
@@ -48,17 +53,32 @@ pub(crate) fn warm() {
 }
 
 /// What begins at a group of a stretch, and how many of its characters it has. What is exact comes first,
-/// what a word must name last.
-fn recognise(look: &mut Look<'_>, from: usize) -> Option<(Content, usize)> {
+/// what a word must name last. An amount is nothing, but as long as it is.
+fn recognise(look: &mut Look<'_>, from: usize) -> Option<(Option<Content>, usize)> {
+    if let Some((kind, count)) = exact(look, from) {
+        return Some((Some(kind), count));
+    }
+    let (kind, count) = named(look, from).filter(|(_, count)| !hides(look, from, *count))?;
+    Some(((!amount::is(look, from, count)).then_some(kind), count))
+}
+
+/// Whether a number that a word alone names would hide a card that begins within it: `call 1 4111 …`.
+fn hides(look: &mut Look<'_>, from: usize, count: usize) -> bool {
+    (from + 1..from + count).any(|at| {
+        look.piece.begins(at) && look.piece.digits(at) >= 12 && card::read(look, at).is_some()
+    })
+}
+
+/// What is exact, or has a form of its own.
+fn exact(look: &mut Look<'_>, from: usize) -> Option<(Content, usize)> {
     let of = |kind: Content| move |count: usize| (kind, count);
     if look.piece.mark(from).is_ascii_uppercase() {
         let exact = lettered::read(look, from);
         let named = exact.or_else(|| tax::read(look, from).map(of(Content::TaxId)));
-        let named = named.or_else(|| lettered::organisation(look, from).map(of(Content::TaxId)));
-        return named.or_else(|| lettered::passport(look, from).map(of(Content::Passport)));
+        return named.or_else(|| lettered::organisation(look, from).map(of(Content::TaxId)));
     }
     if from == 0 && look.piece.plus {
-        return contact::phone(look, from).map(of(Content::Phone));
+        return None;
     }
     // How many digits follow each other says what they can be at most.
     let digits = look.piece.digits(from);
@@ -67,8 +87,21 @@ fn recognise(look: &mut Look<'_>, from: usize) -> Option<(Content, usize)> {
     exact
         .or_else(|| least(12).then(|| card::read(look, from).map(of(Content::PaymentCard)))?)
         .or_else(|| least(9).then(|| national::read(look, from).map(of(Content::NationalId)))?)
-        .or_else(|| least(8).then(|| tax::read(look, from).map(of(Content::TaxId)))?)
-        .or_else(|| lettered::organisation(look, from).map(of(Content::TaxId)))
+}
+
+/// What a word names, or a plus sign.
+fn named(look: &mut Look<'_>, from: usize) -> Option<(Content, usize)> {
+    let of = |kind: Content| move |count: usize| (kind, count);
+    if look.piece.mark(from).is_ascii_uppercase() {
+        return lettered::passport(look, from).map(of(Content::Passport));
+    }
+    if from == 0 && look.piece.plus {
+        return contact::phone(look, from).map(of(Content::Phone));
+    }
+    let digits = look.piece.digits(from);
+    let least = |least: usize| digits >= least;
+    let tax = least(8).then(|| tax::read(look, from).map(of(Content::TaxId))).flatten();
+    tax.or_else(|| lettered::organisation(look, from).map(of(Content::TaxId)))
         .or_else(|| lettered::passport(look, from).map(of(Content::Passport)))
         .or_else(|| {
             least(6).then(|| contact::account(look, from).map(of(Content::AccountNumber)))?

@@ -102,7 +102,7 @@ fn thai(number: &Number, context: Option<&Context>, glued: bool) -> bool {
     let fits = number.digit(0) > 0 && number.digit(12) == (11 - sum % 11) % 10;
     let written = number.grouped(&[&[1, 4, 5, 2, 1]]);
     fits && context.is_none_or(|it| {
-        let home = it.thai() && it.unnamed() && !glued;
+        let home = it.thai() && it.unnamed() && !it.keyed() && !glued;
         let said = (written || number.bare()) && named(it, Topic::Th);
         it.says(Topic::Th) || said || (written && !glued && !it.denies()) || home
     })
@@ -125,7 +125,9 @@ fn korean(number: &Number, context: Option<&Context>, glued: bool) -> bool {
         && (right || new)
         && context.is_none_or(|it| {
             let written = number.bare() || number.grouped(&[&[6, 7]]);
-            let alone = right && written && !glued && it.unnamed();
+            // A key of a record has too many digits that are right by chance.
+            let keyed = it.keyed() && number.bare();
+            let alone = right && written && !glued && it.unnamed() && !keyed;
             it.says(Topic::Kr) || (written && named(it, Topic::Kr)) || alone
         })
 }

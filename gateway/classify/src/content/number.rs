@@ -20,17 +20,25 @@ pub(super) struct Number {
 impl Number {
     /// The `count` digits from a place on, if they are one number: digits alone, with nothing attached.
     pub(super) fn read(piece: &Piece, from: usize, count: usize) -> Option<Self> {
-        let to = from + count;
-        if piece.digits(from) < count
-            || !piece.ends(to)
-            || piece.attached(from, count)
-            || piece.goes_on(from, count)
-        {
-            return None;
-        }
+        let whole = Self::whole(piece, from, count) && !piece.goes_on(from, count);
+        whole.then(|| Self::written(piece, from, count))?
+    }
+
+    /// The same, where the month in which a card expires may stand behind them as a group of its own.
+    pub(super) fn read_before_month(piece: &Piece, from: usize, count: usize) -> Option<Self> {
+        let whole = Self::whole(piece, from, count) && piece.month(from, count);
+        whole.then(|| Self::written(piece, from, count))?
+    }
+
+    /// Whether so many digits end where a group does, with nothing attached before them.
+    fn whole(piece: &Piece, from: usize, count: usize) -> bool {
+        piece.digits(from) >= count && piece.ends(from + count) && !piece.attached(from, count)
+    }
+
+    fn written(piece: &Piece, from: usize, count: usize) -> Option<Self> {
         let mut number =
             Self { digits: SmallVec::new(), groups: SmallVec::new(), lines: true, spaced: true };
-        for (at, c) in piece.chars.get(from..to)?.iter().enumerate() {
+        for (at, c) in piece.chars.get(from..from + count)?.iter().enumerate() {
             match number.groups.last_mut() {
                 Some(group) if c.gap == Gap::Joined => *group += 1,
                 _ => {

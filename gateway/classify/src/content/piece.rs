@@ -2,7 +2,7 @@
 
 use smallvec::SmallVec;
 
-use super::symbol::{Gap, Symbol};
+use super::symbol::{Gap, Symbol, escaped};
 
 /// Characters of a stretch: the longest number has 34, an IBAN.
 pub(super) const CHARS_MAX: usize = 64;
@@ -31,6 +31,8 @@ pub(super) struct Char {
     pub end: usize,
     /// How many digits follow each other from here on, whatever parts them.
     pub digits: u8,
+    /// Whether several signs stand before it: a hyphen beside a blank.
+    pub loose: bool,
 }
 
 /// A stretch of digits and letters.
@@ -56,7 +58,14 @@ impl Piece {
         piece.look_back(text.get(..from).unwrap_or(""));
         let (mut gap, mut between, mut letters, mut word) = (Gap::Joined, 0, 0, 0);
         let rest = text.get(from..).unwrap_or("");
+        let mut past = 0;
         for (at, c) in rest.char_indices() {
+            if at < past {
+                continue;
+            }
+            let escape = if c == '\\' { rest.get(at..).and_then(escaped) } else { None };
+            let (c, bytes) = escape.unwrap_or((c, c.len_utf8()));
+            past = at + bytes;
             match Symbol::of(c) {
                 Symbol::Nothing => continue,
                 Symbol::Other => break,
@@ -87,9 +96,10 @@ impl Piece {
                         return piece;
                     }
                     let gap = if first { Gap::Joined } else { gap };
-                    let end = from + at + c.len_utf8();
+                    let end = from + past;
                     let small = c.is_ascii_lowercase();
-                    piece.chars.push(Char { mark, gap, small, at: from + at, end, digits: 0 });
+                    let (at, loose) = (from + at, !first && between > 1);
+                    piece.chars.push(Char { mark, gap, small, at, end, digits: 0, loose });
                 }
             }
             if !matches!(Symbol::of(c), Symbol::Gap(_)) {
@@ -170,54 +180,119 @@ impl Piece {
     /// Whether a digit before a place belongs to the same number: a decimal, a longer code.
     pub(super) fn attached(&self, from: usize, count: usize) -> bool {
         let Some(before) = from.checked_sub(1) else { return self.joined };
-        let sign = match self.gap(from) {
-            Gap::Dot | Gap::Hyphen => true,
+        self.mark(before).is_ascii_digit() && self.joins((from, count), from, self.run_before(from))
+    }
+
+    /// Whether the sign at a place beside some digits joins the group of `other` digits behind it to them.
+    fn joins(&self, (from, count): (usize, usize), at: usize, other: usize) -> bool {
+        // A dash between blanks parts what is not written with such dashes.
+        let loose = self.loose(at) && !(from + 1..from + count).any(|at| self.loose(at));
+        let sign = match self.gap(at) {
+            Gap::Dot => true,
+            Gap::Hyphen => other < LONG || !self.long(from, count),
             Gap::Slash => !self.long(from, count),
             _ => false,
         };
-        sign && self.mark(before).is_ascii_digit()
+        sign && !loose
+    }
+
+    /// Whether several signs stand before a place.
+    fn loose(&self, at: usize) -> bool {
+        self.chars.get(at).is_some_and(|it| it.loose)
     }
 
     /// Whether some digits are so many without a gap that a slash beside them parts them from others.
     fn long(&self, from: usize, count: usize) -> bool {
-        count >= LONG && !(from + 1..from + count).any(|at| self.begins(at))
+        count >= LONG && self.bare(from, count)
+    }
+
+    fn bare(&self, from: usize, count: usize) -> bool {
+        !(from + 1..from + count).any(|at| self.begins(at))
+    }
+
+    /// How many digits the group that ends before a place has.
+    fn run_before(&self, at: usize) -> usize {
+        let begin = (0..at).rev().find(|at| self.begins(*at)).unwrap_or(0);
+        let digits = (begin..at).all(|at| self.mark(at).is_ascii_digit());
+        if digits { at - begin } else { 0 }
+    }
+
+    /// How many digits the group that begins at a place has, and where it ends; nothing, if it is none of
+    /// digits alone.
+    fn group(&self, at: usize) -> Option<(usize, usize)> {
+        self.chars.get(at)?;
+        let end =
+            (at + 1..self.chars.len()).find(|at| self.begins(*at)).unwrap_or(self.chars.len());
+        let digits = (at..end).all(|at| self.mark(at).is_ascii_digit());
+        digits.then_some((end - at, end))
+    }
+
+    /// Whether a date begins at a place behind a blank: `12/27`, `2024-01-31`.
+    pub(super) fn dated(&self, at: usize) -> bool {
+        let Some((length, end)) = self.group(at) else { return false };
+        let sign = matches!(self.gap(end), Gap::Slash | Gap::Hyphen | Gap::Dot) && !self.loose(end);
+        let second = self.group(end).map_or(0, |(length, _)| length);
+        self.gap(at) == Gap::Space
+            && sign
+            && matches!((length, second), (1 | 2 | 4, 1 | 2) | (2, 4))
+    }
+
+    /// Whether what stands behind some digits could be the month in which a card expires.
+    pub(super) fn month(&self, from: usize, count: usize) -> bool {
+        let at = from + count;
+        let month =
+            matches!((self.mark(at), self.mark(at + 1)), (b'0', b'1'..=b'9') | (b'1', b'0'..=b'2'));
+        month && self.gap(at) == Gap::Space && self.group(at).is_some_and(|(length, _)| length == 2)
     }
 
     /// How many digits stand behind some on the same line, with blanks or signs between them alone.
     pub(super) fn behind(&self, from: usize, count: usize) -> usize {
-        if self.gap(from + count) == Gap::Line { 0 } else { self.digits(from + count) }
+        let at = from + count;
+        if self.gap(at) == Gap::Line || self.dated(at) { 0 } else { self.digits(at) }
     }
 
-    /// Whether no other digits stand beside some on the same line: what is told by its groups alone must
-    /// not be a part of a longer row of groups.
+    /// Whether a few digits behind some, parted by a blank, are the last of the stretch.
+    pub(super) fn trails(&self, from: usize, count: usize) -> bool {
+        let at = from + count;
+        let few = |(length, end): (usize, usize)| length <= 4 && end == self.chars.len();
+        self.gap(at) == Gap::Space && self.group(at).is_some_and(few)
+    }
+
+    /// Whether no other digits stand beside some on the same line, or what parts them from these is nothing
+    /// that parts the groups of these: what is told by its groups alone must not be a part of a longer row of
+    /// groups.
     pub(super) fn apart(&self, from: usize, count: usize) -> bool {
         let digit = |at: usize| self.mark(at).is_ascii_digit();
-        let before = from.checked_sub(1).is_some_and(digit) && self.gap(from) != Gap::Line;
-        let behind = digit(from + count) && self.gap(from + count) != Gap::Line;
+        let end = from + count;
+        let before = from.checked_sub(1).is_some_and(digit) && !self.parts((from, count), from);
+        let behind = digit(end) && !self.parts((from, count), end) && !self.dated(end);
         !before && !behind
+    }
+
+    /// Whether what stands before a place parts some digits from others.
+    fn parts(&self, (from, count): (usize, usize), at: usize) -> bool {
+        let within = || (from + 1..from + count).filter(|at| self.begins(*at));
+        let gap = self.gap(at);
+        let other = within().next().is_some() && within().all(|at| self.gap(at) != gap);
+        let loose = self.loose(at) && !within().any(|at| self.loose(at));
+        let long = gap == Gap::Space && self.long(from, count);
+        gap == Gap::Line || other || loose || long
     }
 
     /// Whether the digits behind a place belong to the same number: attached ones, and one or two that stand
     /// as a last group of their own.
     pub(super) fn goes_on(&self, from: usize, count: usize) -> bool {
         let to = from + count;
-        let blank = (from + 1..to).any(|at| self.gap(at) == Gap::Space);
-        let rest = self.chars.get(to..).unwrap_or_default();
-        let Some(next) = rest.first() else { return false };
-        if !next.mark.is_ascii_digit() {
+        if !self.mark(to).is_ascii_digit() {
             return false;
         }
-        match next.gap {
-            Gap::Dot | Gap::Hyphen => true,
-            Gap::Slash => !self.long(from, count),
-            Gap::Space if blank => {
-                let end = rest.iter().skip(1).position(|it| it.gap != Gap::Joined);
-                let length = end.map_or(rest.len(), |at| at + 1);
-                // A month and a year of a card's expiry have a slash between them.
-                let dated = rest.get(length).is_some_and(|it| it.gap == Gap::Slash);
-                length <= 2 && !dated
-            }
-            _ => false,
+        let length = self.group(to).map_or(0, |(length, _)| length);
+        if self.gap(to) != Gap::Space {
+            return self.joins((from, count), to, length);
         }
+        let blank = (from + 1..to).any(|at| self.gap(at) == Gap::Space);
+        let digits = self.chars.iter().skip(to + 1).position(|it| it.gap != Gap::Joined);
+        let length = digits.map_or(self.chars.len() - to, |at| at + 1);
+        blank && length <= 2 && !self.dated(to)
     }
 }

@@ -1,25 +1,19 @@
 //! One pass over a text: where something could begin that is looked for.
 
 use super::{
+    begin::{self, DIGITS_LETTERED_MIN, DIGITS_MIN, NEAR_BYTES, TOKEN_MIN},
     block::{BLOCK, Bits},
-    contact,
+    card, contact,
+    field::{self, Login},
     look::Look,
     piece::Piece,
     recognise, secret,
-    symbol::{Symbol, escapes},
+    symbol::{Symbol, escape_around, escape_letters, escaped},
 };
 use crate::{Content, Contents, model::sample::floor};
 
-/// A word of so many bytes may be a token.
-const TOKEN_MIN: usize = 20;
-/// Letters before a number's first digit that may be of it.
-const LETTERS_MAX: usize = 8;
-/// Bytes in which a number has its digits, as bits, and how many it has in them at least: a year has
-/// four, and so has the shortest number with letters before them.
+/// Bytes in which a number has its digits, as bits.
 const NEAR: u64 = (1 << NEAR_BYTES) - 1;
-const NEAR_BYTES: usize = 24;
-const DIGITS_MIN: u32 = 6;
-const DIGITS_LETTERED_MIN: u32 = 4;
 
 /// Groups of digits of one text that are looked at in full. In more, which only tables have, a number must be
 /// written without a gap: the time for a body of any length stays that of reading it.
@@ -38,13 +32,15 @@ pub(super) struct Seen {
     pub secrets: usize,
     /// Words that may be tokens.
     pub words: usize,
+    /// Tokens and values that were found.
+    pub tokens: usize,
     /// Groups that may still be looked at in full.
     pub groups: u32,
 }
 
 impl Default for Seen {
     fn default() -> Self {
-        Self { numbers: 0, secrets: 0, words: 0, groups: GROUPS_MAX }
+        Self { numbers: 0, secrets: 0, words: 0, tokens: 0, groups: GROUPS_MAX }
     }
 }
 
@@ -53,7 +49,8 @@ impl Seen {
     pub(super) fn shifted(self, gone: usize) -> Self {
         let of = |place: usize| place.saturating_sub(gone);
         let (numbers, secrets) = (of(self.numbers), of(self.secrets));
-        Self { numbers, secrets, words: of(self.words), ..self }
+        let (words, tokens) = (of(self.words), of(self.tokens));
+        Self { numbers, secrets, words, tokens, ..self }
     }
 }
 
@@ -104,8 +101,12 @@ impl Scan<'_> {
         if (now.digit | now.wide) & within != 0 {
             self.numbers(at, within, (now, next));
         }
-        for place in places(now.mark & within) {
-            self.mark(at + place);
+        for place in places((now.mark | now.wide) & within) {
+            if now.mark >> place & 1 == 1 {
+                self.mark(at + place);
+            } else {
+                self.wide_mark(at + place);
+            }
         }
     }
 
@@ -127,32 +128,23 @@ impl Scan<'_> {
             let lettered = self.lettered(at + place);
             let few = self.seen.groups == 0 && group < BARE_MIN;
             let enough = digits >= DIGITS_MIN || (lettered && digits >= DIGITS_LETTERED_MIN);
-            if enough && (lettered || !few) && self.goes_on(at + place, lettered) {
+            let enough = enough || begin::sparse(self.text, at + place, group, lettered);
+            if enough && (lettered || !few) && begin::goes_on(self.text, at + place, lettered) {
                 self.number(at + place);
+            } else if enough && group == 4 && !lettered {
+                self.parted(at + place);
             }
             let seen = self.seen.numbers.saturating_sub(at).max(place + group);
             left = above(left, seen);
         }
     }
 
-    /// Whether the digits from a place on are enough for a number before something ends it.
-    fn goes_on(&self, at: usize, lettered: bool) -> bool {
-        let near = self.text.as_bytes().get(at..).unwrap_or_default().iter().take(NEAR_BYTES);
-        let least = if lettered { DIGITS_LETTERED_MIN } else { DIGITS_MIN };
-        let mut digits = 0;
-        for b in near {
-            match b {
-                // One beyond ASCII may be a digit, or nothing.
-                b'0'..=b'9' | 0x80.. => digits += 1,
-                b'A'..=b'Z' | b'a'..=b'z' | b' ' | b'-'..=b'/' | b'(' | b')' | b'_' => {}
-                b'\n' | b'\r' | b'\t' => {}
-                _ => return false,
-            }
-            if digits >= least {
-                return true;
-            }
+    /// Four digits that something ends: may they be a card's?
+    fn parted(&mut self, at: usize) {
+        if let Some(end) = card::parted(self.text, at) {
+            self.found.add(Content::PaymentCard);
+            self.seen.numbers = end;
         }
-        false
     }
 
     /// Whether a letter stands right before a place.
@@ -165,42 +157,82 @@ impl Scan<'_> {
         match self.text.as_bytes().get(at) {
             Some(b'@') => self.at_sign(at, 1),
             Some(b'-') if at > self.seen.secrets => self.hyphens(at - 1),
-            Some(b'=' | b':') if at >= self.seen.secrets && self.names(at) => self.field(at),
+            Some(b'=' | b':') if at >= self.seen.secrets && self.names(at) => self.field(at, 1),
             _ => {}
         }
     }
 
+    /// A byte beyond ASCII that may end a full-width `@`, `:` or `=`.
+    fn wide_mark(&mut self, last: usize) {
+        let Some(at) = last.checked_sub(2) else { return };
+        match self.text.as_bytes().get(at..=last) {
+            Some([0xEF, 0xBC, 0xA0]) => self.at_sign(at, 3),
+            Some([0xEF, 0xBC, 0x9A | 0x9D]) if at >= self.seen.secrets && self.names(at) => {
+                self.field(at, 3);
+            }
+            Some([0xEF, 0xBC, _]) => {}
+            _ if last >= self.seen.tokens => self.unseen(floor(self.text, last)),
+            _ => {}
+        }
+    }
+
+    /// A character that may be one that cannot be seen: is a token around it?
+    fn unseen(&mut self, at: usize) {
+        if let Some(end) = begin::unseen_token(self.text, at, self.seen.tokens) {
+            self.found.add(Content::Secret);
+            self.seen.tokens = end;
+            self.seen.words = self.seen.words.max(end);
+            self.seen.secrets = self.seen.secrets.max(end);
+        }
+    }
+
     /// Whether what stands before a `=` or `:` could end a name of a secret: every such name ends in one of
-    /// these letters, and may be quoted.
+    /// these pairs of letters or beyond ASCII, and may be quoted.
     #[inline]
     fn names(&self, at: usize) -> bool {
         let before = self.text.as_bytes().get(..at).unwrap_or_default();
-        let quoted = |b: &&u8| matches!(**b, b' ' | b'"' | b'\'' | b'\\');
-        let last = before.iter().rev().take(4).find(|b| !quoted(b)).copied().unwrap_or(0);
-        matches!(last | 0x20, b'y' | b't' | b'n' | b'd')
+        let quoted = |b: &u8| matches!(*b, b' ' | b'"' | b'\'' | b'\\' | b':' | b'*' | b'`');
+        let kept = before.iter().rev().take(4).take_while(|b| quoted(b)).count();
+        let before = before.get(..before.len() - kept).unwrap_or_default();
+        let [.., first, last] = before else { return false };
+        let pair = [first | 0x20, last | 0x20];
+        !last.is_ascii()
+            || !first.is_ascii()
+            || matches!(
+                &pair,
+                b"ey" | b"et" | b"en" | b"rd" | b"wd" | b"ss" | b"on" | b"di" | b"an"
+            )
     }
 
     /// A digit, or a byte that may end one: what number could it be of?
     fn number(&mut self, at: usize) {
         let begin = floor(self.text, at);
         let Some(c) = self.text.get(begin..).and_then(|it| it.chars().next()) else { return };
-        if c == '＠' {
-            return self.at_sign(begin, c.len_utf8());
+        // A digit of an escape's code is none, but the character may be one.
+        let escape = if c.is_ascii() { escape_around(self.text, begin) } else { None };
+        let code = escape.and_then(|at| escaped(self.text.get(at..)?));
+        let (c, length) = code.unwrap_or((c, c.len_utf8()));
+        let begin = escape.unwrap_or(begin);
+        if c == '@' {
+            return self.at_sign(begin, length);
         }
         let digit = Symbol::of(c).mark().is_some_and(|it| it.is_ascii_digit());
         if !digit || begin < self.seen.numbers {
             return;
         }
-        let piece = Piece::read(self.text, self.start(begin));
-        self.seen.numbers = piece.next().unwrap_or(0).max(begin + c.len_utf8());
+        let piece = Piece::read(self.text, begin::start(self.text, self.seen.numbers, begin));
+        self.seen.numbers = piece.next().unwrap_or(0).max(begin + length);
         let mut look = Look::new(self.text, &piece);
         let mut from = 0;
         while from < piece.until && (from == 0 || self.seen.groups > 0) {
             self.seen.groups -= u32::from(piece.begins(from) && self.seen.groups > 0);
-            let found = if piece.begins(from) { recognise(&mut look, from) } else { None };
+            let begins = piece.begins(from) || begin::joint(self.text, &piece, from);
+            let found = if begins { recognise(&mut look, from) } else { None };
             from += match found {
                 Some((kind, count)) => {
-                    self.found.add(kind);
+                    if let Some(kind) = kind {
+                        self.found.add(kind);
+                    }
                     count
                 }
                 None => 1,
@@ -209,7 +241,7 @@ impl Scan<'_> {
         if from == 0 || self.seen.groups == 0 {
             let end = (1..piece.chars.len()).find(|at| piece.begins(*at));
             let next = end.and_then(|at| piece.chars.get(at)).map_or(self.seen.numbers, |it| it.at);
-            self.seen.numbers = next.max(begin + c.len_utf8());
+            self.seen.numbers = next.max(begin + length);
         }
         // A number that was found may end in what would be the next stretch.
         if let Some(last) = from.checked_sub(1).and_then(|at| piece.chars.get(at)) {
@@ -217,58 +249,11 @@ impl Scan<'_> {
         }
     }
 
-    /// Where the word begins that a digit stands in, or the one or two letters that are parted from it by a
-    /// blank or a hyphen.
-    fn start(&self, at: usize) -> usize {
-        let from =
-            floor(self.text, at.saturating_sub(3 * LETTERS_MAX)).max(self.seen.numbers.min(at));
-        let before = self.text.get(from..at).unwrap_or("");
-        let (mut start, mut letters, mut gaps) = (at, 0, 0);
-        for c in before.chars().rev() {
-            match Symbol::of(c) {
-                Symbol::Nothing => {}
-                Symbol::Mark(_) if letters == LETTERS_MAX => return at,
-                Symbol::Mark(_) => letters += 1,
-                Symbol::Gap(_) if letters == 0 && gaps == 0 => gaps += 1,
-                _ => break,
-            }
-            start -= c.len_utf8();
-        }
-        let apart = gaps > 0 && !(1..=2).contains(&letters);
-        if letters > 0 && !apart {
-            return start + usize::from(escapes(self.text.as_bytes(), start));
-        }
-        self.names_of_a_code(at).unwrap_or(at)
-    }
-
-    /// Where the six letters of names before a birth date of an Italian tax code begin: `RSS MRA 85T10
-    /// A562S`.
-    fn names_of_a_code(&self, at: usize) -> Option<usize> {
-        let mut behind = self.text.get(at..)?.chars().filter_map(|c| Symbol::of(c).mark());
-        let (year, ten, month) = (behind.next()?, behind.next()?, behind.next()?);
-        let months = b"ABCDEHLMPRST";
-        if !(year.is_ascii_digit() && ten.is_ascii_digit() && months.contains(&month)) {
-            return None;
-        }
-        let (mut start, mut letters, mut gaps) = (at, 0, 0);
-        for c in self.text.get(self.seen.numbers.min(at)..at)?.chars().rev() {
-            match Symbol::of(c) {
-                Symbol::Nothing => {}
-                Symbol::Mark(mark) if mark.is_ascii_uppercase() && letters < 6 => letters += 1,
-                Symbol::Gap(_) if gaps < 4 && matches!(letters, 0 | 3) => gaps += 1,
-                Symbol::Mark(_) => return None,
-                _ => break,
-            }
-            start -= c.len_utf8();
-        }
-        (letters == 6).then_some(start)
-    }
-
     fn at_sign(&mut self, at: usize, width: usize) {
-        if secret::connection(self.text, at) {
-            self.found.add(Content::Secret);
-        } else if contact::mail(self.text, at, width) {
-            self.found.add(Content::Mail);
+        match field::login(self.text, at) {
+            Login::Password => self.found.add(Content::Secret),
+            Login::None if contact::mail(self.text, at, width) => self.found.add(Content::Mail),
+            Login::None | Login::Name => {}
         }
     }
 
@@ -281,10 +266,11 @@ impl Scan<'_> {
         self.seen.secrets = self.seen.secrets.max(at + count);
     }
 
-    fn field(&mut self, at: usize) {
-        if let Some(end) = secret::named(self.text, at) {
+    fn field(&mut self, at: usize, width: usize) {
+        if let Some(end) = field::named(self.text, at, width) {
             self.found.add(Content::Secret);
             self.seen.secrets = end;
+            self.seen.tokens = self.seen.tokens.max(end);
             self.seen.words = self.seen.words.max(end);
         }
     }
@@ -319,13 +305,15 @@ impl Scan<'_> {
         let bytes = self.text.as_bytes();
         let before = bytes.get(self.seen.words.min(at)..at).unwrap_or_default();
         let start = at - before.iter().rev().take_while(of_token).count();
-        let start = start + usize::from(escapes(bytes, start));
         let behind = bytes.get(at..).unwrap_or_default();
         let end = at + behind.iter().take_while(of_token).count();
+        let start = (start + escape_letters(bytes, start)).min(end);
         self.seen.words = end;
         let word = self.text.get(start..end).unwrap_or("");
-        if word.len() >= TOKEN_MIN && secret::token(word) {
+        let secret = secret::token(word) || secret::hook(self.text, start, word);
+        if word.len() >= TOKEN_MIN && secret {
             self.found.add(Content::Secret);
+            self.seen.tokens = self.seen.tokens.max(end);
             self.seen.numbers = self.seen.numbers.max(end);
             self.seen.secrets = self.seen.secrets.max(end);
         }

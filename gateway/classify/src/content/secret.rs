@@ -1,7 +1,8 @@
-//! Secrets: private keys, tokens of clouds and of APIs, JSON Web Tokens, connection strings.
+//! Secrets by their form: private keys, tokens of clouds and of APIs, JSON Web Tokens, URLs of webhooks.
 //!
 //! The forms are those that their makers publish, or that the scanners of code hosts look for.
 
+use super::value::{exemplary, mixed, stands};
 use crate::model::sample::floor;
 
 /// What a token begins with, and how many characters of its alphabet must follow.
@@ -14,6 +15,11 @@ const TOKENS: &[(&str, usize)] = &[
     ("ghr_", 36),
     ("github_pat_", 22),
     ("glpat-", 20),
+    ("gldt-", 20),
+    ("glrt-", 20),
+    ("glptt-", 20),
+    ("glcbt-", 20),
+    ("glsoat-", 20),
     ("npm_", 36),
     ("pypi-", 40),
     ("dckr_pat_", 20),
@@ -26,6 +32,7 @@ const TOKENS: &[(&str, usize)] = &[
     ("sk-", 32),
     ("AIza", 35),
     ("ya29.", 20),
+    ("GOCSPX-", 24),
     ("gsk_", 40),
     ("r8_", 30),
     ("xai-", 40),
@@ -38,12 +45,16 @@ const TOKENS: &[(&str, usize)] = &[
     ("sk_live_", 20),
     ("sk_test_", 20),
     ("rk_live_", 20),
+    ("rk_test_", 20),
     ("whsec_", 24),
     ("SG.", 40),
+    ("SK", 32),
     // AWS: key ids; DigitalOcean, Databricks, Linear, Vault, Grafana, Shopify, Square, Fly, Supabase.
     ("AKIA", 16),
     ("ASIA", 16),
     ("dop_v1_", 40),
+    ("doo_v1_", 40),
+    ("dor_v1_", 40),
     ("dapi", 32),
     ("lin_api_", 30),
     ("hvs.", 24),
@@ -54,61 +65,51 @@ const TOKENS: &[(&str, usize)] = &[
     ("sbp_", 36),
     ("AGE-SECRET-KEY-1", 50),
 ];
-/// Names of fields whose value is a secret where it is long and mixed.
-const NAMES: &[&str] = &[
-    "secret_access_key",
-    "secretaccesskey",
-    "accountkey",
-    "sharedaccesskey",
-    "client_secret",
-    "clientsecret",
-    "api_key",
-    "apikey",
-    "api-key",
-    "access_token",
-    "auth_token",
-    "secret_key",
-    "private_key",
-];
-/// Names of the field of a connection string that holds its password, and what else stands in one.
-const PASSWORDS: &[&str] = &["password", "pwd"];
-const SERVERS: &[&str] = &["server=", "host=", "data source=", "datasource=", "user id=", "uid="];
-/// Characters of a value that is taken for a secret by its name.
-const NAMED_MIN: usize = 20;
-/// Bytes in which the other fields of a connection string are looked for.
-const STRING_BYTES: usize = 200;
+/// Heads of tokens that are told from words alone where nothing else is attached before them.
+const HEAD_MIN: usize = 4;
+/// Bytes of a word in which a token may begin behind a name: `token_ghp_`.
+const NAME_BYTES: usize = 48;
+/// Beginnings of URLs whose last part is a secret.
+const HOOKS: &[&str] = &["hooks.slack.com/services/", "discord.com/api/webhooks/"];
+/// Bytes in which such a URL begins before its last part.
+const HOOK_BYTES: usize = 72;
+/// Bytes behind the first line of a private key in which its body must stand, for which it may have
+/// headers between, and characters of one line of it at least.
+const BODY_BYTES: usize = 320;
+const BODY_MIN: usize = 16;
 
-/// Whether a word of a token's alphabet begins a secret at its start.
+/// Whether a word of a token's alphabet begins a secret at its start, or behind a name that is joined to it.
 pub(super) fn token(word: &str) -> bool {
+    if begins(word, 1) {
+        return true;
+    }
+    let joints = word.bytes().take(NAME_BYTES).enumerate();
+    let mut joints = joints.filter(|(_, b)| matches!(b, b'_' | b'-' | b'.'));
+    joints.any(|(at, _)| word.get(at + 1..).is_some_and(|rest| begins(rest, HEAD_MIN)))
+}
+
+/// Whether a token whose head has at least so many bytes begins here.
+fn begins(word: &str, head_min: usize) -> bool {
     let bytes = word.as_bytes();
     if bytes.starts_with(b"eyJ") {
-        return web_token(word);
+        return head_min == 1 && web_token(word);
     }
     let like = |head: &str| head.as_bytes().first() == bytes.first();
-    let begun = |head: &str| like(head) && bytes.starts_with(head.as_bytes());
+    let begun =
+        |head: &str| like(head) && head.len() >= head_min && bytes.starts_with(head.as_bytes());
     let mut known = TOKENS.iter().filter(|(head, _)| begun(head));
     known.any(|(head, least)| {
         let body = word.get(head.len()..).unwrap_or("");
         let fits = |c: &u8| c.is_ascii_alphanumeric() || matches!(c, b'_' | b'-' | b'.');
         let length = body.bytes().take_while(|c| fits(c)).count();
-        let exact = !matches!(*head, "AKIA" | "ASIA") || length == 16;
-        length >= *least && exact && mixed(body)
+        let exact = match *head {
+            "AKIA" | "ASIA" => length == 16,
+            // Twilio's is of hex.
+            "SK" => length == 32 && body.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f')),
+            _ => true,
+        };
+        length >= *least && exact && mixed(body) && !exemplary(body)
     })
-}
-
-/// Whether a text's longest part is drawn at random as tokens are: placeholders repeat one character, or are
-/// words alone, and what is drawn stands behind a number of the version or of the account.
-fn mixed(body: &str) -> bool {
-    let parts = body.split(|c: char| !c.is_ascii_alphanumeric());
-    let longest = parts.max_by_key(|part| part.len()).unwrap_or("");
-    let mut seen = 0_u128;
-    for b in longest.bytes() {
-        seen |= 1 << (b & 127);
-    }
-    let digits = longest.bytes().any(|b| b.is_ascii_digit());
-    let capitals = longest.bytes().any(|b| b.is_ascii_uppercase());
-    let letters = longest.bytes().any(|b| b.is_ascii_alphabetic());
-    seen.count_ones() >= 8 && letters && (digits || capitals)
 }
 
 /// A JSON Web Token (RFC 7519): two parts of JSON in base64url, and a signature.
@@ -120,62 +121,23 @@ fn web_token(word: &str) -> bool {
     head && claims && signed
 }
 
-/// Whether a private key begins at five hyphens (RFC 7468, OpenSSH, PGP).
+/// Whether a word behind a slash is the last part of a URL that is a secret itself.
+pub(super) fn hook(text: &str, at: usize, word: &str) -> bool {
+    let before = text.get(floor(text, at.saturating_sub(HOOK_BYTES))..at).unwrap_or("");
+    before.ends_with('/') && HOOKS.iter().any(|it| before.contains(it)) && mixed(word)
+}
+
+/// Whether a private key begins at five hyphens (RFC 7468, OpenSSH, PGP), and a body is behind its first
+/// line.
 pub(super) fn private_key(text: &str, at: usize) -> bool {
-    let rest = text.get(at..floor(text, at + 64)).unwrap_or("").trim_start_matches('-');
-    let Some((head, _)) = rest.strip_prefix("BEGIN ").and_then(|it| it.split_once("-----")) else {
+    let rest =
+        text.get(at..floor(text, at + 64 + BODY_BYTES)).unwrap_or("").trim_start_matches('-');
+    let Some((head, body)) = rest.strip_prefix("BEGIN ").and_then(|it| it.split_once("-----"))
+    else {
         return false;
     };
-    head.ends_with("PRIVATE KEY") || head == "PGP PRIVATE KEY BLOCK"
-}
-
-/// Whether a name and a password stand before the `@` at a place: `postgres://app:s3cret@db/x`.
-pub(super) fn connection(text: &str, at: usize) -> bool {
-    let before = text.get(floor(text, at.saturating_sub(STRING_BYTES))..at).unwrap_or("");
-    let Some((head, rest)) = before.rsplit_once("://") else { return false };
-    let scheme = head.bytes().last().is_some_and(|b| b.is_ascii_alphanumeric());
-    let Some((_, password)) = rest.split_once(':') else { return false };
-    let plain = !rest.contains(|c: char| c.is_whitespace() || matches!(c, '/' | '"' | '<' | '`'));
-    scheme && plain && !placeholder(password)
-}
-
-/// Whether a value that stands for another is meant: `<password>`, `${PASSWORD}`, `***`.
-fn placeholder(value: &str) -> bool {
-    let stars = value.bytes().all(|b| matches!(b, b'*' | b'x' | b'X' | b'.'));
-    stars || value.starts_with(['<', '$', '{', '[', '%'])
-}
-
-/// Where the value behind a `=` or `:` ends, if it is a secret by its name: a password of a connection
-/// string, a long key.
-pub(super) fn named(text: &str, at: usize) -> Option<usize> {
-    let before = text.get(floor(text, at.saturating_sub(24))..at).unwrap_or("");
-    let before = before.trim_end_matches([' ', '"', '\'', '\\']);
-    let behind = text.get(at + 1..floor(text, at + 1 + STRING_BYTES)).unwrap_or("");
-    let value = behind.trim_start_matches([' ', '"', '\'', '\\']);
-    let begin = at + 1 + behind.len() - value.len();
-    let end = value.find(|c: char| c.is_whitespace() || matches!(c, ';' | '"' | '\'' | '&' | ','));
-    let value = value.get(..end.unwrap_or(value.len())).unwrap_or("");
-    let says = |names: &[&str]| names.iter().any(|name| ends_with(before, name));
-    if says(PASSWORDS) && !placeholder(value) && value.len() >= 4 {
-        let head = text.get(floor(text, at.saturating_sub(STRING_BYTES))..at).unwrap_or("");
-        let tail = text.get(at..floor(text, at + STRING_BYTES)).unwrap_or("");
-        let other = |part: &str| SERVERS.iter().any(|field| holds(part, field));
-        let fields = head.contains(';') && other(head) || tail.contains(';') && other(tail);
-        return fields.then_some(begin + value.len());
-    }
-    let drawn = value.bytes().all(|b| b.is_ascii_alphanumeric() || b"+/=_-.~".contains(&b));
-    let digits = value.bytes().any(|b| b.is_ascii_digit());
-    let named = value.len() >= NAMED_MIN && drawn && digits && mixed(value) && says(NAMES);
-    named.then_some(begin + value.len())
-}
-
-fn ends_with(text: &str, name: &str) -> bool {
-    let from = text.len().checked_sub(name.len());
-    from.and_then(|from| text.get(from..)).is_some_and(|it| it.eq_ignore_ascii_case(name))
-}
-
-/// Whether a text holds a name, in capitals or not.
-fn holds(text: &str, name: &str) -> bool {
-    let mut places = text.as_bytes().windows(name.len());
-    places.any(|it| it.eq_ignore_ascii_case(name.as_bytes()))
+    let key = head.len() <= 48 && head.ends_with("PRIVATE KEY") || head == "PGP PRIVATE KEY BLOCK";
+    let of_body = |c: char| c.is_ascii_alphanumeric() || matches!(c, '+' | '/' | '=');
+    let mut lines = body.split(|c: char| !of_body(c));
+    key && lines.any(|it| it.len() >= BODY_MIN && !stands(it))
 }

@@ -30,6 +30,10 @@ pub(super) fn read(look: &mut Look<'_>, from: usize) -> Option<usize> {
         if *count == 15 && number.grouped(&[NPWP]) && npwp(&number, 0) {
             return !look.context(from, *count).denies();
         }
+        // Digits behind a company's number are those of its branch: three, or it is none.
+        if *count == 10 && number.bare() && look.piece.trails(from, *count) && vietnamese(&number) {
+            return false;
+        }
         let schemes = schemes(&number, *count);
         !schemes.is_empty() && look.context(from, *count).says_one_of(&schemes)
     })

@@ -30,6 +30,10 @@ pub(super) enum Topic {
     Passport,
     Account,
     Phone,
+    /// What is paid, owned or counted.
+    Amount,
+    /// A record's key as such: it says nothing of what the record is.
+    Key,
     /// Something that is numbered and is none of these.
     Other,
 }

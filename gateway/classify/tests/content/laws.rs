@@ -36,7 +36,7 @@ fn pieces() -> impl Strategy<Value = String> {
         "900101-14-5678",
         "+65 9123 4567",
         "a.b@c.example",
-        "AKIAIOSFODNN7EXAMPLE",
+        "AKIAQ3EGW5XPLT2ZB7KD",
         "card",
         "-----BEGIN PRIVATE KEY-----",
         "postgres://a:b1c2d3e4@db",
@@ -52,6 +52,15 @@ fn pieces() -> impl Strategy<Value = String> {
         "-",
         "@",
         "passport ",
+        "accountNumber",
+        "card4111111111111111",
+        "\\u0034",
+        "\\n",
+        "密码：Zx81kq9w",
+        "DB_PASSWORD=Zx81kq9w",
+        "\u{200B}\u{200B}\u{200B}",
+        "\u{1C54}\u{1C51}\u{1C51}\u{1C51}",
+        "＠",
     ]);
     prop_oneof![
         4 => known.prop_map(str::to_owned),
@@ -154,6 +163,17 @@ fn eight_times_the_text_takes_no_more_than_its_share_of_time() {
         "A1",
         "GB82WEST",
         "@@@@",
+        "1\u{200B}\u{200B}\u{200B}",
+        "1\u{200B}\u{200B}\u{200B}x",
+        "ghp_\u{200B}",
+        "\u{200B}",
+        "\\u0034",
+        "\\\\",
+        "card4",
+        "a123456 ",
+        "密码：Zx81kq9w",
+        "mei＠ba\u{200B}",
+        "\u{1C54}",
     ] {
         let (short, long) = (part.repeat(bytes / 8 / part.len()), part.repeat(bytes / part.len()));
         let (short, long) = (time(&short), time(&long));

@@ -11,10 +11,12 @@
     reason = "a test that is surprised should fail at the spot, and one prints a table"
 )]
 
+mod beside;
 mod cards;
 mod draw;
 mod fixed;
 mod form;
+mod hidden;
 mod identity;
 mod identity_east;
 mod laws;
@@ -23,3 +25,4 @@ mod rates;
 mod scheme;
 mod secrets;
 mod tax;
+mod withheld;

@@ -3,6 +3,7 @@
 //! They are in small letters. Those of ASCII stand for themselves, not as part of a longer word; a plural `s`
 //! may follow.
 
+mod amount;
 mod identity;
 mod money;
 mod other;
@@ -12,7 +13,7 @@ use super::topic::Topic;
 
 /// All words, with what each says.
 pub(super) fn all() -> impl Iterator<Item = (Topic, &'static str)> {
-    let lists = [money::MONEY, identity::IDENTITY, phone::PHONE, other::OTHER];
+    let lists = [money::MONEY, identity::IDENTITY, phone::PHONE, amount::AMOUNT, other::OTHER];
     lists.into_iter().flatten().copied()
 }
 

@@ -22,6 +22,7 @@ pub(super) const MONEY: &[(Topic, &str)] = &[
     (Card, "cardno"),
     (Card, "card_number"),
     (Card, "cardnumber"),
+    (Card, "pan"),
     (Card, "pan number"),
     (Card, "cvv"),
     (Card, "cvc"),
@@ -127,4 +128,8 @@ pub(super) const MONEY: &[(Topic, &str)] = &[
     (Account, "paynow to"),
     (Account, "virtual account"),
     (Account, "konto"),
+    (Account, "accountnumber"),
+    (Account, "accountno"),
+    (Account, "accountnum"),
+    (Account, "bankaccount"),
 ];

@@ -1,0 +1,155 @@
+//! Whether a value is a secret or stands for one: what examples, templates and code write where a secret
+//! would be.
+
+/// Words that stand where a password would, in small letters and without signs.
+const STANDS: &[&str] = &[
+    "password",
+    "passwort",
+    "passwd",
+    "passphrase",
+    "pass",
+    "pwd",
+    "pw",
+    "secret",
+    "token",
+    "apikey",
+    "key",
+    "changeme",
+    "changeit",
+    "change",
+    "example",
+    "examplepassword",
+    "test",
+    "testpassword",
+    "demo",
+    "dummy",
+    "fake",
+    "sample",
+    "placeholder",
+    "redacted",
+    "hidden",
+    "masked",
+    "removed",
+    "todo",
+    "tbd",
+    "none",
+    "null",
+    "nil",
+    "undefined",
+    "true",
+    "false",
+    "empty",
+    "required",
+    "optional",
+    "string",
+    "str",
+    "text",
+    "varchar",
+    "value",
+    "user",
+    "username",
+    "admin",
+    "root",
+    "guest",
+    "postgres",
+    "mysql",
+    "foobar",
+    "foo",
+    "bar",
+    "supersecret",
+    "mysecret",
+    "mypassword",
+    "mypass",
+    "secretpassword",
+    "newpassword",
+    "oldpassword",
+    "dbpassword",
+    "dbpass",
+    "userpassword",
+    "somepassword",
+    "apisecret",
+    "clientsecret",
+    "secretkey",
+    "accesskey",
+    "accesstoken",
+    "authtoken",
+    "abc",
+    "abcd",
+];
+/// What such words begin with.
+const BEGIN: &[&str] =
+    &["your", "changeme", "replace", "insert", "enterthe", "enteryour", "puthere"];
+
+/// Whether a value stands for another: `<password>`, `${PASSWORD}`, `***`, `changeme`, `your-api-key`.
+pub(super) fn stands(value: &str) -> bool {
+    let begun = value.starts_with(['<', '$', '{', '[', '%', '…']);
+    let mut plain = value.bytes().filter(u8::is_ascii_alphanumeric).map(|b| b.to_ascii_lowercase());
+    let Some(first) = plain.next() else {
+        return begun || value.is_ascii();
+    };
+    let same = plain.all(|b| b == first);
+    begun || same || exemplary(value) || word(value)
+}
+
+/// Whether a value says of itself that it is an example, as those of the makers' documents do.
+pub(super) fn exemplary(value: &str) -> bool {
+    ["EXAMPLE", "example"].iter().any(|word| value.contains(word))
+}
+
+/// Whether a value is one of the words that stand for a password.
+fn word(value: &str) -> bool {
+    let letters = || {
+        let plain = value.bytes().filter(u8::is_ascii_alphanumeric);
+        plain.map(|b| b.to_ascii_lowercase())
+    };
+    // With numbers behind it such a word is a password that people take: `password123`.
+    let is = |word: &&str| letters().eq(word.bytes());
+    let begins = |word: &&str| letters().take(word.len()).eq(word.bytes());
+    STANDS.iter().any(is) || BEGIN.iter().any(begins)
+}
+
+/// Whether a value is of a program: a call, a place in a list, a name with dots in it, a path.
+pub(super) fn computed(value: &str) -> bool {
+    let of_name =
+        |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'.' | b':' | b'-' | b'>');
+    let name = value.bytes().take_while(|b| of_name(*b)).count();
+    let called = name > 0 && matches!(value.as_bytes().get(name), Some(b'(' | b'['));
+    let letter =
+        |part: &str| part.bytes().next().is_some_and(|b| b.is_ascii_alphabetic() || b == b'_');
+    let dotted = name == value.len() && value.contains('.') && value.split('.').all(letter);
+    // A tag of YAML, a path.
+    let plain = |rest: &str| rest.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_');
+    let tagged = value.strip_prefix('!').is_some_and(plain);
+    called || dotted || tagged || value.starts_with(['/', '~'])
+}
+
+/// Whether a value looks like a password: letters with digits or signs among them, or of both sizes with
+/// one of these.
+pub(super) fn drawn(value: &str) -> bool {
+    let has = |of: fn(&u8) -> bool| value.bytes().any(|b| of(&b));
+    let letters = has(u8::is_ascii_alphabetic);
+    let digits = has(u8::is_ascii_digit);
+    let signs = value.bytes().any(|b| b"!@#$%^&*+?~=".contains(&b));
+    let printed = value.bytes().all(|b| b.is_ascii_graphic());
+    (6..=128).contains(&value.len()) && printed && (letters && (digits || signs))
+}
+
+/// Whether a text's longest part is drawn at random as tokens are: placeholders repeat one character, or are
+/// words alone, and what is drawn stands behind a number of the version or of the account.
+pub(super) fn mixed(body: &str) -> bool {
+    let longest = longest(body);
+    let mut seen = 0_u128;
+    for b in longest.bytes() {
+        seen |= 1 << (b & 127);
+    }
+    let digits = longest.bytes().any(|b| b.is_ascii_digit());
+    let capitals = longest.bytes().any(|b| b.is_ascii_uppercase());
+    let letters = longest.bytes().any(|b| b.is_ascii_alphabetic());
+    seen.count_ones() >= 8 && letters && (digits || capitals)
+}
+
+/// A text's longest part of letters and digits.
+pub(super) fn longest(body: &str) -> &str {
+    let parts = body.split(|c: char| !c.is_ascii_alphanumeric());
+    parts.max_by_key(|part| part.len()).unwrap_or("")
+}
