@@ -44,7 +44,7 @@ use policies::{
     facts::{Draw, Signals, Tokens},
 };
 
-use self::decide::{DecideFn, enrolled, output_within, planned};
+use self::decide::{PLANNED, Way, enrolled, output_within};
 use self::{
     answer::Landed,
     ask::ask,
@@ -58,7 +58,7 @@ pub(crate) use self::{
     arms::ArmTable,
     contents::{ContentChecks, ContentHook, ContentModel, FoundFuture},
     count::{Counted, count},
-    decide::{Asked, Decided, Present, explained},
+    decide::{Asked, Decided, EXPLAINED, Present},
     feedback::{BODY_BYTES_MAX as FEEDBACK_BYTES_MAX, FindEnrolment, Turn, feedback},
     guards::Guards,
     ids::Ids,
@@ -240,7 +240,7 @@ where
 {
     let epoch = tab.epoch();
     let asked = ask(gw, &epoch, inbound, tab, wire::read).await?;
-    let decided = decide(gw, &epoch, &asked, tab, planned)?;
+    let decided = decide(gw, &epoch, &asked, tab, PLANNED)?;
     serve_decided(gw, &epoch, asked, decided, tab).await
 }
 
@@ -250,7 +250,7 @@ fn decide<P>(
     epoch: &Epoch,
     asked: &Asked,
     tab: &mut Tab,
-    way: DecideFn<P>,
+    way: Way<P>,
 ) -> Result<Decided<P>, Failure> {
     let money = asked.principal.account.left(asked.at);
     let inputs = SignalInputs {
@@ -264,13 +264,15 @@ fn decide<P>(
         request: tab.ids().id().as_u128(),
         at: epoch.timezone.to_datetime(asked.at),
     };
+    let signals = asked.signals(&inputs)?;
+    tab.signals(&signals, None);
     let present = |signals: &Arc<Signals>| {
         let draw = gw.draw(signals);
-        tab.signals(signals, draw);
+        tab.signals(signals, Some(draw));
         tab.at(Stage::Decide);
         Present { draw, fleet: epoch.upstreams.fleet.view(), experiments: epoch.experiments.view() }
     };
-    asked.decide(&epoch.policy, &inputs, present, way)
+    asked.decide(&epoch.policy, (signals, &epoch.content_classes), present, way)
 }
 
 /// Serves what was decided: reserves its worst case, opens its entry and has it answered.

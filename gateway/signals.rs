@@ -2,6 +2,7 @@
 //! what is left of the caller's budgets. Never a word of the text goes further than this room.
 
 mod background;
+pub(crate) mod class;
 mod forwarded;
 pub(crate) mod header;
 
@@ -10,10 +11,7 @@ use std::sync::Arc;
 use classify::Prompt;
 use http::{HeaderMap, HeaderName, HeaderValue};
 use policies::{
-    facts::{
-        CivilTime, Complexity, Content, Contents, DataClass, Hinted, Language, Money, Signals,
-        Task, Tokens,
-    },
+    facts::{CivilTime, Complexity, Contents, Hinted, Language, Money, Signals, Task, Tokens},
     labels,
 };
 use smallvec::SmallVec;
@@ -21,10 +19,10 @@ use xxhash_rust::xxh3::xxh3_128;
 
 use self::{
     forwarded::Forwarded,
-    header::{DATA_CLASS, LANGUAGE, SESSION, TAGS, TASK},
+    header::{LANGUAGE, SESSION, TAGS, TASK},
 };
 use crate::{
-    failure::{Failure, Kind, Stage, shown},
+    failure::{Failure, shown},
     outcome::{Caller, ContentClasses, TAG_BYTES_MAX, TAGS_MAX, Tag, tag},
     wire::{Request, contents},
 };
@@ -57,8 +55,8 @@ pub(crate) struct SignalInputs<'a> {
 /// The signals of a request.
 ///
 /// # Errors
-/// When a header that looks like ours is none, one of ours says what cannot be, or the data class is
-/// above the caller's.
+/// When a header that looks like ours is none, or one of ours says what cannot be. Whether the caller may
+/// send this class of data is asked of [`class::forbidden`].
 pub(crate) fn of(
     request: &Request,
     headers: &HeaderMap,
@@ -70,11 +68,6 @@ pub(crate) fn of(
     let headers = if header::any(headers)? { headers } else { &none };
     let hints = Hints::of(headers, caller)?;
     let (reading, recognised) = read(request);
-    // Texts that are embedded or ranked ask for nothing.
-    let (task, task_confidence, complexity) = match request.surface().operation.writes() {
-        true => (reading.task, reading.task_confidence, reading.complexity),
-        false => (Task::None, 1.0, Complexity::Easy),
-    };
     let contains = highest(contents(request), &signal_inputs.checked);
     let raised = signal_inputs.content_classes.raised(&contains);
     let keyed = signal_inputs.hash;
@@ -86,17 +79,17 @@ pub(crate) fn of(
         language: hints.language.unwrap_or(reading.language),
         languages: reading.languages,
         language_confidence: hints.language.map_or(reading.language_confidence, |_| 1.0),
-        task: hints.task.unwrap_or(task),
-        task_confidence: hints.task.map_or(task_confidence, |_| 1.0),
+        task: hints.task.unwrap_or(reading.task),
+        task_confidence: hints.task.map_or(reading.task_confidence, |_| 1.0),
         hinted: Hinted { language: hints.language.is_some(), task: hints.task.is_some() },
-        complexity,
+        complexity: reading.complexity,
         contains,
         needs: request.needs(),
         input_tokens: request.input_tokens(),
         input_tokens_bound: request.input_tokens_bound(signal_inputs.media_tokens_max),
         output_tokens_asked: request.output_tokens_asked(),
         n: request.n(),
-        data_class: raised_to(data_class(headers, caller)?, raised, caller)?,
+        data_class: class::of(headers, caller, raised)?,
         team_path: caller.team_path.clone(),
         key: caller.key,
         unit_user: signal_inputs
@@ -146,12 +139,12 @@ pub(crate) fn contains(contents: &Contents) -> serde_json::Value {
 
 /// What the texts of a request are, and the tag by which one is known that its caller's program makes beside
 /// his talk.
-fn read(request: &Request) -> (classify::Reading, Option<Tag>) {
+pub(crate) fn read(request: &Request) -> (classify::Reading, Option<Tag>) {
     let turns = request.turns();
     let turns: SmallVec<[&str; 4]> = turns.iter().map(AsRef::as_ref).collect();
     let asks = request.surface().has_messages() && request.tools() == 0;
     let recognised = turns.last().filter(|_| asks).and_then(|it| background::tag(it));
-    let reading = classify::classify(&Prompt {
+    let mut reading = classify::classify(&Prompt {
         system: &request.system(),
         turns: &turns,
         tools: request.tools(),
@@ -159,6 +152,11 @@ fn read(request: &Request) -> (classify::Reading, Option<Tag>) {
         json_schema: request.json_schema(),
         has_media: request.media_parts() > 0,
     });
+    // Texts that are embedded or ranked ask for nothing.
+    if !request.surface().operation.writes() {
+        reading.task = Task::None;
+        (reading.task_confidence, reading.complexity) = (1.0, Complexity::Easy);
+    }
     (reading, recognised)
 }
 
@@ -188,37 +186,6 @@ impl Hints {
         let task = label(headers, &TASK, labels::task, Task::ALL)?;
         Ok(Self { language, task })
     }
-}
-
-fn data_class(headers: &HeaderMap, caller: &Caller) -> Result<DataClass, Failure> {
-    let stated = label(headers, &DATA_CLASS, labels::data_class, DataClass::ALL)?;
-    let class = stated.map_or(caller.data_class, |stated| stated.max(caller.data_class));
-    if class <= caller.data_class_max {
-        return Ok(class);
-    }
-    let public = format!("data class `{class}` is above this key's `{}`", caller.data_class_max);
-    let failure = Failure::new(Kind::Forbidden, Stage::Classify, public);
-    Err(failure.coded("data_class_forbidden").at(DATA_CLASS.as_str().to_owned()))
-}
-
-/// The class of a request that contains what raises one: the higher of both.
-fn raised_to(
-    class: DataClass,
-    raised: Option<(DataClass, Content)>,
-    caller: &Caller,
-) -> Result<DataClass, Failure> {
-    let Some((raised, kind)) = raised.filter(|(raised, _)| *raised > class) else {
-        return Ok(class);
-    };
-    if raised <= caller.data_class_max {
-        return Ok(raised);
-    }
-    let most = caller.data_class_max;
-    let public = format!(
-        "the request contains a {kind}, which makes it data class `{raised}`: that is above this key's \
-         `{most}`"
-    );
-    Err(Failure::new(Kind::Forbidden, Stage::Classify, public).coded("data_class_forbidden"))
 }
 
 /// What a header says. Sent twice, it must say the same: which of two classes holds is not ours to guess.

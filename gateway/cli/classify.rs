@@ -6,39 +6,33 @@ use std::{
     time::Instant,
 };
 
+use bytes::Bytes;
 use classify::{Contents, Prompt, Reading};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, value::RawValue};
 
 use super::print::{self, err};
+use crate::{
+    failure::Failure,
+    signals,
+    wire::{self, ReadLimits, Request, Surface},
+};
 
-/// One line of input: a text, or a request.
+/// One line of input.
+enum Line {
+    /// A text, as if it were all that somebody asks.
+    Text(Text),
+    /// A request's body, read as the gateway reads it.
+    Request(Box<Request>),
+}
+
+/// A text, and what a request may say beside it.
 #[derive(Deserialize)]
-struct Line {
-    text: Option<String>,
-    messages: Option<Vec<Message>>,
+struct Text {
+    text: String,
     #[serde(default)]
     tools: Vec<Box<RawValue>>,
     response_format: Option<Box<RawValue>>,
-}
-
-#[derive(Deserialize)]
-struct Message {
-    role: String,
-    content: Option<Content>,
-}
-
-#[derive(Deserialize)]
-#[serde(untagged)]
-enum Content {
-    Text(String),
-    Parts(Vec<Part>),
-}
-
-#[derive(Deserialize)]
-struct Part {
-    #[serde(default)]
-    text: String,
 }
 
 /// One line of output.
@@ -74,7 +68,7 @@ pub(super) fn run() -> ExitCode {
             continue;
         }
         let written = match read(line) {
-            Ok(line) => serde_json::to_string(&row(line)).map_err(io::Error::other),
+            Ok(line) => serde_json::to_string(&row(&line)).map_err(io::Error::other),
             Err(wrong) => {
                 faults += 1;
                 err!("signalbox: line {at}: {wrong}");
@@ -100,57 +94,83 @@ fn bare(line: &[u8]) -> &[u8] {
 
 /// A line that says what is to be classified; what is wrong with another, in words.
 fn read(line: &[u8]) -> Result<Line, String> {
-    let parsed: Line = serde_json::from_slice(line).map_err(|error| {
-        // The line is said already, and is always its first.
-        error.to_string().replace(" at line 1 column ", " at character ")
-    })?;
-    if parsed.text.is_some() || parsed.messages.is_some() {
-        return Ok(parsed);
+    // The line is said already, and is always its first.
+    let wrong =
+        |it: serde_json::Error| it.to_string().replace(" at line 1 column ", " at character ");
+    let keys: Map<String, Value> = serde_json::from_slice(line).map_err(wrong)?;
+    if !keys.contains_key("text") {
+        return request(line, &keys).map(|it| Line::Request(Box::new(it)));
     }
-    let keys: Map<String, Value> = serde_json::from_slice(line).unwrap_or_default();
+    if keys.contains_key("messages") {
+        return Err("found `text` and `messages`, expected one of them".into());
+    }
+    serde_json::from_slice(line).map(Line::Text).map_err(wrong)
+}
+
+/// A request's body, by the first API of which it is one. It may lack the model, and a bound on its answer.
+fn request(line: &[u8], keys: &Map<String, Value>) -> Result<Request, String> {
+    let mut body = line.to_vec();
+    if let Some(open) =
+        line.iter().position(|it| *it == b'{').filter(|_| !keys.contains_key("model"))
+    {
+        let comma = if keys.is_empty() { "" } else { "," };
+        let model = format!("\"model\":\"auto\"{comma}");
+        body.splice(open + 1..=open, model.into_bytes());
+    }
+    let body = Bytes::from(body);
+    let limits = ReadLimits::default();
+    // Chat completions pass a system prompt beside the messages on unread: it is said so by others alone.
+    let apart = usize::from(keys.contains_key("system"));
+    let mut wrong = None;
+    for surface in Surface::all().iter().skip(apart) {
+        match wire::read_to_count(surface, body.clone(), &limits) {
+            Ok(request) => return Ok(request),
+            // What has nothing of this API's own is none of its requests.
+            Err(failure) if is_other(&failure) => {}
+            Err(failure) => drop(wrong.get_or_insert(failure)),
+        }
+    }
+    Err(wrong.map_or_else(|| nothing(keys), |failure| failure.public.into_owned()))
+}
+
+/// Whether a body lacks what every request of an API has.
+fn is_other(failure: &Failure) -> bool {
+    let whole = |param: &str| !param.contains(['.', '[']);
+    failure.code == "missing_required_parameter" && failure.param.as_deref().is_none_or(whole)
+}
+
+fn nothing(keys: &Map<String, Value>) -> String {
     let found = match keys.keys().next() {
         Some(key) => format!("key `{}`", policies::printable(key)),
         None => String::from("nothing"),
     };
-    Err(format!("found {found}, expected `text` or `messages`"))
+    format!(
+        "found {found}, expected `text`, or a request with `messages`, `input`, `prompt` or `documents`"
+    )
 }
 
-fn row(line: Line) -> Printed {
-    let mut system = String::new();
-    let (mut turns, mut others) = (Vec::new(), Vec::new());
-    for message in line.messages.unwrap_or_default() {
-        let text = match message.content {
-            Some(Content::Text(text)) => text,
-            Some(Content::Parts(parts)) => {
-                parts.into_iter().map(|part| part.text).collect::<Vec<_>>().join("\n")
-            }
-            None => continue,
-        };
-        match message.role.as_str() {
-            "system" | "developer" => system.push_str(&text),
-            "user" if !text.is_empty() => turns.push(text),
-            // What the model said, and what its tools answered: read for what it contains.
-            _ => others.push(text),
-        }
-    }
-    turns.extend(line.text);
-    let turns: Vec<&str> = turns.iter().map(String::as_str).collect();
-    let last_four = turns.get(turns.len().saturating_sub(4)..).unwrap_or_default();
+fn row(line: &Line) -> Printed {
+    let begun = Instant::now();
+    let (reading, contains) = match line {
+        Line::Text(text) => of_text(text),
+        Line::Request(request) => (signals::read(request).0, wire::contents(request)),
+    };
+    said(&reading, &contains, begun.elapsed().as_secs_f64() * 1e6)
+}
+
+fn of_text(line: &Text) -> (Reading, Contents) {
     let tools: String = line.tools.iter().map(|tool| tool.get()).collect();
+    let json_schema =
+        line.response_format.as_ref().is_some_and(|format| !format.get().contains("\"text\""));
     let prompt = Prompt {
-        system: &system,
-        turns: last_four,
+        system: "",
+        turns: &[&line.text],
         tools: u16::try_from(line.tools.len()).unwrap_or(u16::MAX),
         tools_text: &tools,
-        json_schema: line.response_format.is_some_and(|format| !format.get().contains("\"text\"")),
+        json_schema,
         has_media: false,
     };
-    let begun = Instant::now();
-    let reading = ::classify::classify(&prompt);
-    let mut contains = ::classify::contents(&system);
-    let texts = turns.iter().copied().chain(others.iter().map(String::as_str));
-    texts.for_each(|text| contains.join(&::classify::contents(text)));
-    said(&reading, &contains, begun.elapsed().as_secs_f64() * 1e6)
+    (::classify::classify(&prompt), ::classify::contents(&line.text))
 }
 
 fn said(reading: &Reading, contains: &Contents, micros: f64) -> Printed {

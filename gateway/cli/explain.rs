@@ -18,7 +18,7 @@ use super::print::{self, err};
 use crate::{
     config::{Switchable, Switches},
     directory::Directory,
-    pipeline::{Asked, Decided, Present, explained},
+    pipeline::{Asked, Decided, EXPLAINED, Present},
     signals::SignalInputs,
     why::signals_in_words,
     wire,
@@ -79,8 +79,7 @@ fn text(config: &crate::config::Config, args: &Args) -> Result<String, String> {
         return Err(Fault::unknown("--down", none, "a model of the fleet", known()).to_string());
     }
     let zone = jiff::tz::TimeZone::get(config.policy.timezone()).map_err(|it| it.to_string())?;
-    let (headers, at) = (headers(args)?, jiff::Timestamp::now());
-    let request = Box::new(request);
+    let (headers, at, request) = (headers(args)?, jiff::Timestamp::now(), Box::new(request));
     let asked = Asked { principal, subject: None, headers, request, checked: Contents::NONE, at };
     let inputs = SignalInputs {
         hash: &|text| keys.user_hash(&asked.principal.caller.team_name, text),
@@ -104,9 +103,10 @@ fn text(config: &crate::config::Config, args: &Args) -> Result<String, String> {
     let models = known.iter().map(|it| model((&it.id, &it.urls))).collect();
     let view = Arc::new(FleetView { version: 0, models });
     let present = Present::at(at, &config.policy, (Draw(0), &view));
-    let decided = asked
-        .decide(&config.policy, &inputs, |_| present, explained)
-        .map_err(|failure| failure.to_string())?;
+    let signals = asked.signals(&inputs).map_err(|it| it.to_string())?;
+    let classed = (signals, &config.content.classes);
+    let decided = asked.decide(&config.policy, classed, |_| present, EXPLAINED);
+    let decided = decided.map_err(|it| it.to_string())?;
     let notes = notes(config, &decided.plan);
     if args.json {
         let mut json = decided.json();

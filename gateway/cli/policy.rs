@@ -8,10 +8,14 @@ use std::{
     process::ExitCode,
 };
 
-use policies::{Fault, Policy, cases, catalogue, counted, facts::FleetFacts, lint::Severity};
+use policies::{
+    Fault, Policy, cases, catalogue, counted,
+    facts::{Contents, FleetFacts},
+    lint::Severity,
+};
 
 use super::print::{err, out};
-use crate::{app, config};
+use crate::{app, config, outcome::ContentClasses};
 
 /// What can be done to policies.
 #[derive(Debug, clap::Subcommand)]
@@ -231,11 +235,15 @@ fn test(table: &Path) -> Result<cases::Report, Vec<Fault>> {
     let folder = table.parent().unwrap_or(Path::new(""));
     let file = folder.join(&header.policy);
     let policy = read(&file)?;
-    let fleet = match header.fleet.as_str() {
-        "catalogue" => catalogue(),
-        path => FleetFacts::clone(app::load(&folder.join(path))?.policy.fleet()),
+    let (fleet, classes) = match header.fleet.as_str() {
+        "catalogue" => (catalogue(), ContentClasses::default()),
+        path => {
+            let config = app::load(&folder.join(path))?;
+            (FleetFacts::clone(config.policy.fleet()), config.content.classes)
+        }
     };
-    cases::run(&document, &policy, &fleet).map_err(|faults| {
+    let raised = |contents: &Contents| classes.raised(contents);
+    cases::run_raised(&document, &policy, &fleet, raised).map_err(|faults| {
         // Where the table names its policy, the reader wants to know how to open it from here.
         let opened = |fault: Fault| match fault.file.as_deref() {
             Some(named) if named == header.policy => {

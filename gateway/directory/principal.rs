@@ -90,7 +90,14 @@ pub(super) fn caller(ids: &Ids, index: KeyIndex, key: &Key, teams: &[Team]) -> C
     }
     let path = || team_path.iter().filter_map(|at| teams.get(at.get()));
     let classes = path().map(|team| team.data_class).chain(key.data_class);
-    let ceilings = path().map(|team| team.data_class_max).chain(key.data_class_max);
+    let own = key.data_class_max.map(|most| (most, None));
+    let teams_own = path().map(|team| (team.data_class_max, Some(&team.name)));
+    // Of equal limits the nearest is the one that is spoken of.
+    let (most, whose) = own
+        .into_iter()
+        .chain(teams_own)
+        .min_by_key(|(most, _)| *most)
+        .unwrap_or((DataClass::Secret, None));
     let team_name = path().next().map_or_else(|| "default".into(), |team| Arc::clone(&team.name));
     Caller {
         key_id: ids.key(&key.name),
@@ -99,7 +106,8 @@ pub(super) fn caller(ids: &Ids, index: KeyIndex, key: &Key, teams: &[Team]) -> C
         team_id: ids.team(&team_name),
         team_name,
         data_class: classes.max().unwrap_or(DataClass::Public),
-        data_class_max: ceilings.min().unwrap_or(DataClass::Secret),
+        data_class_max: most,
+        data_class_max_of: whose.cloned(),
         hints: key.hints,
         feedback: key.feedback,
         frontend: key.frontend,

@@ -34,6 +34,8 @@ pub struct Caller {
     pub data_class: DataClass,
     /// The highest data class that its requests may have.
     pub data_class_max: DataClass,
+    /// The team whose limit that is; none where it is the key's own.
+    pub data_class_max_of: Option<Arc<str>>,
     /// Whether its hint headers are believed.
     pub hints: bool,
     /// Whether it may tell values of its whole team's requests, not only of its own.

@@ -14,12 +14,19 @@ impl ContentClasses {
         }
     }
 
-    /// The highest class that the contents raise to, and the first kind that does.
-    #[must_use]
-    pub fn raised(&self, contents: &Contents) -> Option<(DataClass, Content)> {
+    /// The kinds that are there and raise a class, each with its count and the class.
+    pub fn raising<'a>(
+        &'a self,
+        contents: &'a Contents,
+    ) -> impl Iterator<Item = (Content, u16, DataClass)> + 'a {
         let class = |kind: Content| self.0.get(kind.index()).copied().flatten();
-        let raising = contents.found().filter_map(|(kind, _)| Some((class(kind)?, kind)));
-        raising.reduce(|highest, it| if it.0 > highest.0 { it } else { highest })
+        contents.found().filter_map(move |(kind, count)| Some((kind, count, class(kind)?)))
+    }
+
+    /// The highest class that the contents raise to.
+    #[must_use]
+    pub fn raised(&self, contents: &Contents) -> Option<DataClass> {
+        self.raising(contents).map(|(_, _, class)| class).max()
     }
 }
 
@@ -37,8 +44,8 @@ mod tests {
         contents.add(Content::Phone);
         assert_eq!(classes.raised(&contents), None);
         contents.add(Content::Mail);
-        assert_eq!(classes.raised(&contents), Some((DataClass::Internal, Content::Mail)));
+        assert_eq!(classes.raised(&contents), Some(DataClass::Internal));
         contents.add(Content::Secret);
-        assert_eq!(classes.raised(&contents), Some((DataClass::Secret, Content::Secret)));
+        assert_eq!(classes.raised(&contents), Some(DataClass::Secret));
     }
 }

@@ -10,8 +10,8 @@ use policies::{
 use tokio::sync::Semaphore;
 
 use super::{
-    Asked, Bytes, Decided, Epoch, Failure, Gateway, Inbound, Tab, answer::value, ask, decide,
-    edited, name, planned, sayable, until_stopped, wire,
+    Asked, Bytes, Decided, Epoch, Failure, Gateway, Inbound, PLANNED, Tab, answer::value, ask,
+    decide, edited, name, sayable, until_stopped, wire,
 };
 use crate::{
     config::{BoundNames, Tokenizer},
@@ -60,7 +60,7 @@ where
     let epoch = tab.epoch();
     let (surface, ids) = (inbound.surface, inbound.ids.clone());
     let asked = ask(gw, &epoch, inbound, tab, wire::read_to_count).await?;
-    let Decided { signals, plan, draw } = decide(gw, &epoch, &asked, tab, planned)?;
+    let Decided { signals, plan, draw } = decide(gw, &epoch, &asked, tab, PLANNED)?;
     tab.enrolled(plan.arm);
     let arm = edited(&epoch, &plan);
     let plan = sayable(&epoch, &asked.request, plan, arm.as_deref())?;

@@ -15,6 +15,7 @@ use crate::{
     directory::Principal,
     experiment::{Experiments, View},
     failure::{Failure, Stage},
+    outcome::ContentClasses,
     signals::{self, SignalInputs},
     wire,
 };
@@ -45,8 +46,23 @@ pub(crate) struct Decided<P> {
     pub draw: Draw,
 }
 
-/// A function that decides: for a plan, or for an account of the decision.
-pub(crate) type DecideFn<P> = fn(&Policy, &Signals, World<'_>, Draw) -> Result<P, Failure>;
+/// A way to decide: for a plan, or for an account of the decision.
+#[derive(Clone, Copy)]
+pub(crate) struct Way<P> {
+    decide: fn(&Policy, &Signals, World<'_>, Draw) -> Result<P, Failure>,
+    /// What comes of a request that no rule is asked for, since its caller may not send such data.
+    turned_away: fn(&Policy, Failure) -> Result<P, Failure>,
+}
+
+/// For the plan by which a request is served, or the failure for its caller.
+pub(super) const PLANNED: Way<Arc<Plan>> =
+    Way { decide: planned, turned_away: |_, failure| Err(failure) };
+
+/// For the decision with its reasons; that it is a refusal is no failure here.
+pub(crate) const EXPLAINED: Way<Explanation> = Way {
+    decide: explained,
+    turned_away: |policy, failure| Ok(Explanation::refused(policy, failure.public.into_owned())),
+};
 
 /// The moment of a decision: its random number, how the fleet is, and how the experiments are.
 pub(crate) struct Present<V> {
@@ -68,32 +84,44 @@ impl<V> Present<V> {
 }
 
 impl Asked {
-    /// Decides this request. `present` is called once the signals are known, for the draw and for the fleet
-    /// and the experiments as they are at that moment.
+    /// The signals of this request.
     ///
     /// # Errors
-    /// When a header of ours says what cannot be, and whatever `way` refuses.
+    /// When a header of ours says what cannot be.
+    pub(crate) fn signals(&self, inputs: &SignalInputs<'_>) -> Result<Arc<Signals>, Failure> {
+        let caller = &self.principal.caller;
+        signals::of(&self.request, &self.headers, caller, inputs).map(Arc::new)
+    }
+
+    /// Decides this request by its signals. `present` is called where its caller may send such data, for the
+    /// draw and for the fleet and the experiments as they are at that moment.
+    ///
+    /// # Errors
+    /// Whatever `way` refuses.
     pub(crate) fn decide<P, V>(
         &self,
         policy: &Policy,
-        inputs: &SignalInputs<'_>,
+        (signals, classes): (Arc<Signals>, &ContentClasses),
         present: impl FnOnce(&Arc<Signals>) -> Present<V>,
-        way: DecideFn<P>,
+        way: Way<P>,
     ) -> Result<Decided<P>, Failure>
     where
         V: Deref<Target = Arc<FleetView>>,
     {
-        let signals = signals::of(&self.request, &self.headers, &self.principal.caller, inputs)?;
-        let signals = Arc::new(signals);
+        let (headers, caller) = (&self.headers, &self.principal.caller);
+        if let Some(failure) = signals::class::forbidden(&signals, headers, caller, classes) {
+            let plan = (way.turned_away)(policy, failure)?;
+            return Ok(Decided { signals, plan, draw: Draw(0) });
+        }
         let Present { draw, fleet, experiments } = present(&signals);
         let world = World { fleet: &fleet, experiments: experiments.experiments() };
-        let plan = way(policy, &signals, world, draw)?;
+        let plan = (way.decide)(policy, &signals, world, draw)?;
         Ok(Decided { signals, plan, draw })
     }
 }
 
 /// The plan by which a request is served, or the failure for its caller.
-pub(super) fn planned(
+fn planned(
     policy: &Policy,
     signals: &Signals,
     world: World<'_>,
@@ -152,7 +180,7 @@ pub(super) fn output_within(
 }
 
 /// The same decision with its reasons; that it is a refusal is no failure here.
-pub(crate) fn explained(
+fn explained(
     policy: &Policy,
     signals: &Signals,
     world: World<'_>,

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use policies::facts::ModelIndex;
 use serde_json::{Value, json};
 
-use super::{Bytes, Epoch, Failure, Gateway, Inbound, Tab, ask, decide, explained, wire};
+use super::{Bytes, EXPLAINED, Epoch, Failure, Gateway, Inbound, Tab, ask, decide, wire};
 
 /// Reads and decides as for a request that is served, by the fleet as it is at this moment. Nothing is
 /// reserved, sent or entered in the ledger; the caller's concurrency limits and rates hold.
@@ -16,7 +16,7 @@ where
     let mut tab = Tab::unrecorded(&inbound, gw);
     let epoch = tab.epoch();
     let asked = ask(gw, &epoch, inbound, &mut tab, wire::read).await?;
-    let mut said = decide(gw, &epoch, &asked, &mut tab, explained)?.json();
+    let mut said = decide(gw, &epoch, &asked, &mut tab, EXPLAINED)?.json();
     if let Some(decision) = said.get_mut("decision") {
         unsaid(&epoch, &asked.request, decision);
     }

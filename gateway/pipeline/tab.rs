@@ -153,10 +153,10 @@ impl Tab {
         self.permit = Some(permit);
     }
 
-    /// Notes the signals, and the draw that they are decided with.
-    pub(crate) fn signals(&mut self, signals: &Arc<Signals>, draw: Draw) {
+    /// Notes the signals, and the draw that they are decided with, once there is one.
+    pub(crate) fn signals(&mut self, signals: &Arc<Signals>, draw: Option<Draw>) {
         self.signals = Some(Arc::clone(signals));
-        self.draw = Some(draw);
+        self.draw = draw;
     }
 
     /// Notes the arm of an experiment that the request is.

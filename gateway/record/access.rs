@@ -62,6 +62,11 @@ fn asked(line: &mut Line, signals: &Signals) {
     }
     line.text("language", signals.language.code());
     line.text("task", signals.task.code());
+    line.text("complexity", signals.complexity.code());
+    if !signals.contains.is_empty() {
+        let kinds = signals.contains.found().map(|(kind, count)| format!("{kind}={count}"));
+        line.text("contains", &kinds.collect::<Vec<_>>().join(","));
+    }
 }
 
 /// The line of a request that was accepted.

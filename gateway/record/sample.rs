@@ -73,6 +73,7 @@ pub(crate) fn caller() -> Arc<Caller> {
         team_name: "retail".into(),
         data_class: DataClass::Internal,
         data_class_max: DataClass::Confidential,
+        data_class_max_of: None,
         hints: true,
         feedback: false,
         frontend: false,

@@ -94,7 +94,8 @@ impl Account {
 /// The decision made again, or why it cannot be; and what may be doubted of it.
 fn again(kept: &KeptRequest) -> Result<(Explanation, Option<String>), String> {
     let text = |name| column(&kept.columns, name).unwrap_or_default();
-    if text("state") == "refused" && text("language").is_empty() {
+    let early = text("language").is_empty() || text("stage") == "classify";
+    if text("state") == "refused" && early {
         return Err("it was refused before anything was decided".into());
     }
     let hash = text("policy_hash");

@@ -34,7 +34,7 @@ use self::{
 use crate::{
     decide::{World, decide},
     document::{Faults, Section, locate},
-    facts::{FleetFacts, ModelIndex},
+    facts::{Contents, DataClass, FleetFacts, ModelIndex},
     fault::Fault,
     not_toml::not_toml,
     plan::{Plan, Refusal, Skip},
@@ -100,6 +100,19 @@ pub fn header(document: &str) -> Result<Header, Vec<Fault>> {
 /// # Errors
 /// When table or policy have faults: nothing is run then. Those of the policy name it as the table does.
 pub fn run(document: &str, policy: &str, fleet: &FleetFacts) -> Result<Report, Vec<Fault>> {
+    run_raised(document, policy, fleet, |_| None)
+}
+
+/// Does the same where what a request contains raises its data class: `raised` says to which.
+///
+/// # Errors
+/// As [`run`].
+pub fn run_raised(
+    document: &str,
+    policy: &str,
+    fleet: &FleetFacts,
+    raised: impl Fn(&Contents) -> Option<DataClass>,
+) -> Result<Report, Vec<Fault>> {
     let table: Table =
         document.parse().map_err(|error: toml::de::Error| vec![not_toml(document, &error)])?;
     let mut faults = Faults::new();
@@ -123,7 +136,10 @@ pub fn run(document: &str, policy: &str, fleet: &FleetFacts) -> Result<Report, V
         return Err(faults);
     }
     let mut report = Report::default();
-    for (at, case) in cases.into_iter().enumerate() {
+    for (at, mut case) in cases.into_iter().enumerate() {
+        let signals = &mut case.given.signals;
+        let class = raised(&signals.contains).into_iter().fold(signals.data_class, DataClass::max);
+        signals.data_class = class;
         match case.differs(&policy) {
             fields if fields.is_empty() => report.passed += 1,
             fields => {

@@ -100,6 +100,31 @@ pub struct Near {
     pub failed: &'static str,
 }
 
+impl Explanation {
+    /// The account of a request that is refused before any rule is asked.
+    #[must_use]
+    pub fn refused(policy: &Policy, why: String) -> Self {
+        Self {
+            policy_version: policy.version().to_owned(),
+            policy_hash: policy.hash().to_owned(),
+            rule: None,
+            passed: Vec::new(),
+            guards: Vec::new(),
+            experiment: None,
+            plan: Vec::new(),
+            hedge_after_ms: None,
+            slow_stream: None,
+            validate: false,
+            cache_ttl_s: None,
+            last_resort: false,
+            skipped: Vec::new(),
+            cost_max: None,
+            refusal: Some(why),
+            near: Vec::new(),
+        }
+    }
+}
+
 /// Decides a request and says why.
 #[must_use]
 pub fn explain<'a>(

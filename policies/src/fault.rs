@@ -175,6 +175,7 @@ fn holding<'a>(found: &str, known: impl Iterator<Item = &'a str>) -> Vec<&'a str
 pub(crate) fn one(key: &str) -> String {
     let key = match key {
         "contains" => "kind_of_content",
+        "languages" => "language",
         "needs" => "need",
         key => key,
     };
@@ -214,10 +215,20 @@ pub fn nearest<'a>(found: &str, known: impl Iterator<Item = &'a str>) -> Option<
     let far = (found.chars().count() / 3).max(1);
     known
         .filter(|name| name.len() <= NAME_BYTES_MAX)
-        .map(|name| (distance(found, name), name))
+        .map(|name| (if swapped(found, name) { 1 } else { distance(found, name) }, name))
         .filter(|(distance, _)| *distance <= far)
         .min_by_key(|(distance, _)| *distance)
         .map(|(_, name)| name)
+}
+
+/// Whether one is the other with two neighbours in each other's place: one slip of two characters.
+fn swapped(a: &str, b: &str) -> bool {
+    let differ = a.chars().zip(b.chars()).filter(|(one, other)| one != other);
+    let at = a.chars().zip(b.chars()).position(|(one, other)| one != other);
+    let differ: Vec<_> = differ.take(3).collect();
+    let [(first, other), (second, another)] = differ[..] else { return false };
+    let neighbours = at.is_some_and(|at| a.chars().nth(at + 1) == Some(second));
+    a.len() == b.len() && first == another && second == other && neighbours
 }
 
 /// Levenshtein's distance in characters.
@@ -258,5 +269,8 @@ mod tests {
         }
         assert_eq!(nearest("langage", ["task", "language"].into_iter()), Some("language"));
         assert_eq!(nearest("zebra", ["task", "language"].into_iter()), None);
+        for (found, near) in [("hrad", true), ("hadr", true), ("rahd", false), ("hrda", false)] {
+            assert_eq!(nearest(found, ["hard", "easy"].into_iter()).is_some(), near, "{found}");
+        }
     }
 }

@@ -90,9 +90,45 @@ fn every_signal_can_be_asked_for() {
         ("input_tokens + output_tokens_max * 2 - 20 == 100", true),
         ("-input_tokens < 0", true),
         ("weekday in ['fri', 'sat'] && (hour > 17 || hour == 17 && minute >= 45)", true),
+        ("(stream ? language : task) == 'banking' && contains.all(k, k != 'secret')", true),
         ("[1, 2, 3].exists(it, it * 40 == input_tokens)", true),
     ] {
         assert_eq!(routes(cel, &request()), holds, "{cel}");
+    }
+}
+
+fn refused(cel: &str, found: &str, expected: &str) {
+    let document =
+        format!("version = \"1\"\n{}\n[default]\nroute = [\"*\"]\n", rule(cel, "route = [\"*\"]"));
+    let faults = compile(&document, &fleet()).err().unwrap_or_else(|| panic!("{cel} is fine"));
+    let [fault] = &faults[..] else { panic!("{cel}: {faults:?}") };
+    assert_eq!(fault.path, "rule[0].when.cel", "{cel}");
+    assert_eq!(fault.line, Some(4), "{cel}");
+    assert!(fault.found.contains(found), "{cel}: {fault}");
+    assert!(fault.expected.contains(expected), "{cel}: {fault}");
+}
+
+#[test]
+fn a_label_that_is_none_is_refused_wherever_it_is_compared() {
+    for (cel, found, expected) in [
+        ("complexity == 'hrad'", "`hrad`", "a complexity; did you mean `hard`?"),
+        ("'hrad' != complexity", "`hrad`", "did you mean `hard`?"),
+        ("complexity in ['easy', 'hrad']", "`hrad`", "did you mean `hard`?"),
+        ("'secrt' in contains", "`secrt`", "a kind of content; did you mean `secret`?"),
+        ("contains.exists(k, k == 'secrt')", "`secrt`", "did you mean `secret`?"),
+        ("contains.all(k, 'secret' == k || k != 'secrt')", "`secrt`", "did you mean `secret`?"),
+        ("contains.exists_one(k, k in ['phone', 'secrt'])", "`secrt`", "did you mean `secret`?"),
+        ("['phone', 'secrt'].exists(k, k in contains)", "`secrt`", "did you mean `secret`?"),
+        ("['hard', 'hrad'].exists(k, complexity == k)", "`hrad`", "did you mean `hard`?"),
+        ("complexity == (stream ? 'hrad' : 'easy')", "`hrad`", "did you mean `hard`?"),
+        ("(stream ? task : language) == 'chatt'", "`chatt`", "a task; did you mean `chat`?"),
+        ("'hrad' in [complexity, 'hard']", "`hrad`", "did you mean `hard`?"),
+        ("languages.exists(l, l == 'mss')", "`mss`", "a language; did you mean `ms`?"),
+        ("needs.exists(n, n == 'visio')", "`visio`", "a need; did you mean `vision`?"),
+        ("['mss'].exists(l, l in languages)", "`mss`", "a language; did you mean `ms`?"),
+        ("operation == 'chatt'", "`chatt`", "an operation; did you mean `chat`?"),
+    ] {
+        refused(cel, found, expected);
     }
 }
 
@@ -131,16 +167,7 @@ fn a_mistake_is_refused_with_what_would_do() {
         ("task ==\n'x' and stream", "`and` at line 2, character 5", "`&&`"),
         ("input_tokens / 2 > 3", "`/`", "types that go together"),
     ] {
-        let document = format!(
-            "version = \"1\"\n{}\n[default]\nroute = [\"*\"]\n",
-            rule(cel, "route = [\"*\"]")
-        );
-        let faults = compile(&document, &fleet()).err().unwrap_or_else(|| panic!("{cel} is fine"));
-        let [fault] = &faults[..] else { panic!("{cel}: {faults:?}") };
-        assert_eq!(fault.path, "rule[0].when.cel", "{cel}");
-        assert_eq!(fault.line, Some(4), "{cel}");
-        assert!(fault.found.contains(found), "{cel}: {fault}");
-        assert!(fault.expected.contains(expected), "{cel}: {fault}");
+        refused(cel, found, expected);
     }
 }
 

@@ -99,6 +99,7 @@ fn caller(number: u16) -> Arc<Caller> {
         team_name: format!("team-{}", number % 8).into(),
         data_class: DataClass::Internal,
         data_class_max: DataClass::Confidential,
+        data_class_max_of: None,
         hints: true,
         feedback: false,
         frontend: false,

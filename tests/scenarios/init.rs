@@ -50,6 +50,22 @@ async fn backend(status: &str, body: &str) -> ByteBackend {
     ByteBackend::start(vec![vec![Step::Send(text.into_bytes()), Step::Close].into()]).await
 }
 
+/// What is written as a comment of contents and classes is right once it is none.
+async fn classes_can_be_made_live(folder: &Folder) {
+    let (commented, mut live) = (read(folder, "signalbox.toml"), String::new());
+    for line in commented.lines() {
+        let classes =
+            ["[data_class.content]", "payment_card =", "national_id =", "secret = \"secret\""];
+        let bare =
+            line.strip_prefix("# ").filter(|bare| classes.iter().any(|it| bare.starts_with(it)));
+        live += &format!("{}\n", bare.unwrap_or(line));
+    }
+    assert!(live.contains("\n[data_class.content]\npayment_card = \"confidential\"\n"), "{live}");
+    std::fs::write(folder.config(), live).expect("the configuration");
+    let check = run_in(&folder.0, &["check"]).await;
+    assert_eq!(check.status.code(), Some(0), "{}", out(&check));
+}
+
 #[tokio::test]
 async fn what_init_writes_serves_at_once() {
     let (fleet, folder) = (fleet(), Folder::empty());
@@ -86,6 +102,7 @@ async fn what_init_writes_serves_at_once() {
     assert!(out(&lint).contains("0 errors, 0 warnings"), "{lint:?}");
     let online = run_in(&folder.0, &["check", "--online"]).await;
     assert_eq!(online.status.code(), Some(0), "{}", out(&online));
+    classes_can_be_made_live(&folder).await;
 
     let server = Server::anywhere(&folder.config()).await;
     for (asked, class, status) in

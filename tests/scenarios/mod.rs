@@ -13,6 +13,7 @@ mod choice;
 mod closed_pipe;
 mod connections;
 mod content_check;
+mod content_told;
 mod count_tokens;
 mod cut;
 mod demo;

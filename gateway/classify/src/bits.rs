@@ -36,6 +36,12 @@ impl<S: Simd> Block<S> {
         (self.0 - first).simd_lt(count)
     }
 
+    /// The bytes, with only these bits of each.
+    #[inline(always)]
+    pub(crate) fn masked(self, mask: u8) -> Self {
+        Self(self.0 & mask)
+    }
+
     /// Which are letters of ASCII.
     #[inline(always)]
     pub(crate) fn letters(self) -> Answers<S> {

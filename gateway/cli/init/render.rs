@@ -29,6 +29,14 @@ const NO_PRICE: &str = "\
 # price = { input_per_mtok = \"0.20\", output_per_mtok = \"0.60\" }
 price = \"free\"
 ";
+/// What requests contain raises their class only where somebody says to which.
+const CONTENT: &str = "
+# What a request contains can raise its data class; above `data_class_max` it is refused.
+# [data_class.content]
+# payment_card = \"confidential\"
+# national_id = \"confidential\"
+# secret = \"secret\"
+";
 /// What nobody but the operator knows of a model.
 const NOT_KNOWN: &str = "\
 # FILL IN what it can do, or requests that need it are not sent here: of tools, json_schema, vision, audio,
@@ -65,7 +73,7 @@ listen = \"127.0.0.1:9090\"       # operators: /metrics, /livez, /readyz
 [ledger]
 sqlite = \"signalbox.db\"         # each request and what it cost, on disk before its first byte leaves
 currency = \"USD\"                # of all prices and budgets
-{identity}"
+{identity}{CONTENT}"
     );
     for model in models {
         text.push('\n');

@@ -99,10 +99,10 @@ const fn labels(name: &'static str, columns: &'static str) -> Table {
     Table { name, columns, later: 0, key: "t.id", required: ALWAYS }
 }
 
-const ENTRY: Table = Table {
+pub(super) const ENTRY: Table = Table {
     name: "entry",
-    columns: concat!(schema::opening!(), ", boot"),
-    later: 0,
+    columns: concat!(schema::opening!(), ", boot, contains"),
+    later: 1,
     key: "t.id",
     required: "t.boot IN (SELECT id FROM boot WHERE checksum IS NOT NULL)",
 };

@@ -94,7 +94,9 @@ impl<'a, 'c> Row<'a, 'c> {
         // The same 64 bits; SQLite's integers have a sign.
         self.put(opened.draw.0.cast_signed())?;
         self.put(opened.reserved.nano())?;
-        self.put(boot)
+        self.put(boot)?;
+        let contains = Some(&signals.contains).filter(|it| !it.is_empty());
+        self.put_later(contains.map(recognised::text))
     }
 
     /// From `dialect` to `output_tokens_asked`.

@@ -51,6 +51,7 @@ struct Shape {
     n: u8,
     rule: Arc<str>,
     complexity: Complexity,
+    /// The kinds alone: counts would make a set of their own of nearly each request.
     contains: Contents,
 }
 
@@ -148,7 +149,7 @@ impl Labels {
             n: signals.n,
             rule: Arc::clone(&opened.plan.rule),
             complexity: signals.complexity,
-            contains: signals.contains,
+            contains: recognised::kinds(&signals.contains),
         };
         if let Some(number) = self.shapes.get(&shape) {
             return Ok(*number);
@@ -166,7 +167,7 @@ impl Labels {
             &shape.n,
             &&*shape.rule,
             &shape.complexity.code(),
-            &recognised::text(&shape.contains),
+            &recognised::kinds_text(&shape.contains),
         ];
         let sql = (&checksum::SHAPE, schema::FIND_SHAPE, schema::INSERT_SHAPE);
         let number = number(transaction, sql, &labels)?;

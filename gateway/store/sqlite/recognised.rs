@@ -1,10 +1,11 @@
-//! How much a request asks of a model, and what it contains: columns of `shape` and of `refusal` that the
-//! tenth schema has added. They are empty in older rows.
+//! How much a request asks of a model, and what it contains: columns of `shape`, of `entry` and of `refusal`
+//! that the tenth schema has added. They are empty in older rows. Sets of labels have the kinds alone, and an
+//! entry the counts: these may differ in each request.
 
 use policies::facts::{Content, Contents};
 use serde_json::{Map, Value};
 
-/// The columns, of both tables.
+/// The columns, of both tables of labels.
 macro_rules! columns {
     () => {
         "complexity, contains"
@@ -12,11 +13,20 @@ macro_rules! columns {
 }
 pub(super) use columns;
 
-/// Adds them. Sets of labels are found by what is contained as well: its counts may differ in each request.
+/// What an entry contains, with its counts: empty where it has nothing, which its set of labels says too.
+macro_rules! of_entry {
+    () => {
+        "coalesce(e.contains, s.contains)"
+    };
+}
+pub(super) use of_entry;
+
+/// Adds them. Sets of labels are found by the kinds that are contained as well.
 macro_rules! tables {
     () => {
         "ALTER TABLE shape ADD COLUMN complexity TEXT;
      ALTER TABLE shape ADD COLUMN contains TEXT;
+     ALTER TABLE entry ADD COLUMN contains TEXT;
      ALTER TABLE refusal ADD COLUMN complexity TEXT;
      ALTER TABLE refusal ADD COLUMN contains TEXT;
      DROP INDEX shape_labels;
@@ -30,6 +40,19 @@ pub(super) use tables;
 pub(super) fn text(contents: &Contents) -> String {
     let pairs = contents.found().map(|(kind, count)| format!("{kind}={count}"));
     pairs.collect::<Vec<_>>().join(",")
+}
+
+/// The kinds that are there, each once: what a set of labels has of contents.
+pub(super) fn kinds(contents: &Contents) -> Contents {
+    contents.found().fold(Contents::NONE, |mut kinds, (kind, _)| {
+        kinds.add(kind);
+        kinds
+    })
+}
+
+/// These as the column of the labels has them: `national_id,phone`.
+pub(super) fn kinds_text(contents: &Contents) -> String {
+    contents.found().map(|(kind, _)| kind.code()).collect::<Vec<_>>().join(",")
 }
 
 /// What the column says; a kind that this version does not know is passed by.

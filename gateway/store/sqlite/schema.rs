@@ -59,7 +59,7 @@ macro_rules! refusal_enrolled {
 }
 pub(super) use refusal_enrolled;
 
-/// The columns of `entry`, up to the boot that has opened it.
+/// The columns of `entry`, up to the boot that has opened it and what the request contains.
 macro_rules! opening {
     () => {
         "seq, id, started_at, epoch, caller, shape, caller_request_id, \"user\", session, tags, \
@@ -81,7 +81,7 @@ pub(super) use closing;
 pub(super) const INSERT_ENTRY: &str = concat!(
     "INSERT INTO entry (",
     opening!(),
-    ", boot, checksum) VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?) ON CONFLICT DO NOTHING"
+    ", boot, contains, checksum) VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?) ON CONFLICT DO NOTHING"
 );
 
 pub(super) const INSERT_CLOSE: &str = concat!(
@@ -248,8 +248,9 @@ macro_rules! line_view {
             "CREATE VIEW line AS
        SELECT e.seq, e.id, coalesce(r.state, 0) AS state, e.started_at, p.tree, w.team, w.\"key\",
          e.session, e.tags, s.operation, s.stream, s.requested_model, s.language, s.task,
-         e.language_confidence, e.task_confidence, s.needs, s.complexity, s.contains,
-         s.data_class, e.input_tokens_estimate,
+         e.language_confidence, e.task_confidence, s.needs, s.complexity, ",
+            recognised::of_entry!(),
+            " AS contains, s.data_class, e.input_tokens_estimate,
          e.output_tokens_asked, s.n, e.draw, s.rule, r.model, r.endpoint, ",
             attempts!(),
             ", c.input_tokens, c.cached_input_tokens, c.cache_write_tokens, c.output_tokens,

@@ -1,6 +1,9 @@
 //! The views over the tables: what people and programs outside may read, as the pages promise it.
 
-use super::schema::{all_entries, attempts};
+use super::{
+    recognised,
+    schema::{all_entries, attempts},
+};
 
 /// The views that are promised: `ledger`, an entry a row, and `feedback`, the latest value of each name.
 pub(super) const PROMISED: &str = concat!(
@@ -14,7 +17,9 @@ pub(super) const PROMISED: &str = concat!(
          s.requested_model AS requested_model, s.hinted AS hinted, s.language AS language,
          s.task AS task, e.language_confidence AS language_confidence,
          e.task_confidence AS task_confidence, s.needs AS needs,
-         s.complexity AS complexity, s.contains AS contains, s.data_class AS data_class,
+         s.complexity AS complexity, ",
+    recognised::of_entry!(),
+    " AS contains, s.data_class AS data_class,
          e.input_tokens_estimate AS input_tokens_estimate,
          e.output_tokens_asked AS output_tokens_asked,
          e.output_tokens_bound AS output_tokens_bound, s.n AS n, printf('%u', e.draw) AS draw,

@@ -1,20 +1,15 @@
 //! What the bytes of a text are, sixty-four at a time, as bits: most blocks begin nothing that is looked for,
 //! and a few instructions for sixteen bytes tell that.
 
-/// Bytes of a block: one bit each.
-pub(super) const BLOCK: usize = 64;
+use fearless_simd::{Simd, dispatch};
 
-const TOKEN: u8 = 1;
-const DIGIT: u8 = 2;
-const MARK: u8 = 4;
-const WIDE: u8 = 8;
-/// A byte's lowest bit, in each of eight bytes.
-const LOWEST: u64 = 0x0101_0101_0101_0101;
+pub(super) use crate::bits::BLOCK;
+use crate::bits::{self, Answers, Block, bits};
 
 /// The bytes of a block, by what they may be of. The first byte is the lowest bit.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct Bits {
-    /// Bytes of a token's alphabet; 0 where no eight that follow each other at a multiple of eight are.
+    /// Bytes of a token's alphabet; 0 where no eight of them follow each other.
     pub token: u64,
     /// Digits of ASCII.
     pub digit: u64,
@@ -29,127 +24,104 @@ impl Bits {
     #[inline]
     pub(super) fn of(bytes: &[u8], at: usize) -> Self {
         let from = at.saturating_sub(1);
-        let whole = bytes.get(from..at + BLOCK).filter(|it| it.len() == BLOCK + 1);
-        let Some(held) = whole else {
-            let mut held = [0; BLOCK + 1];
-            let rest = bytes.get(from..).unwrap_or_default();
-            let (_, to) = held.split_at_mut(usize::from(at == 0));
-            to.iter_mut().zip(rest).for_each(|(to, from)| *to = *from);
-            return Self::told(&held);
-        };
-        Self::told(held)
+        let whole = bytes.get(from..).and_then(|rest| rest.first_chunk());
+        if let (Some(held), 1..) = (whole, at) {
+            return Self::told(held);
+        }
+        let mut held = [0; BLOCK + 1];
+        let rest = bytes.get(from..).unwrap_or_default();
+        let (_, to) = held.split_at_mut(usize::from(at == 0));
+        to.iter_mut().zip(rest).for_each(|(to, from)| *to = *from);
+        Self::told(&held)
     }
 
     /// Those of the bytes behind the first.
-    fn told(held: &[u8]) -> Self {
-        let mut kinds = [0; BLOCK];
-        let behind = held.get(1..=BLOCK).unwrap_or_default();
-        let before = held.get(..BLOCK).unwrap_or_default();
-        let pairs = behind.iter().copied().zip(before.iter().copied());
-        kinds.iter_mut().zip(pairs).for_each(|(kind, (b, before))| *kind = plain(b, before));
-        if !behind.is_ascii() {
-            let pairs = behind.iter().copied().zip(before.iter().copied());
-            kinds.iter_mut().zip(pairs).for_each(|(kind, (b, before))| *kind |= wide(b, before));
-            let mut pairs = behind.iter().copied().zip(before.iter().copied());
-            let any = pairs.clone().fold(false, |any, (b, before)| any | leads(b, before));
-            // A character of the block before may go on in the first two bytes.
-            let most = if any { BLOCK } else { 2 };
-            let each = kinds.iter_mut().zip(&mut pairs).take(most);
-            each.for_each(|(kind, (b, before))| *kind |= rare(b, before));
-        }
-        Self::gathered(&kinds)
+    fn told(held: &[u8; BLOCK + 1]) -> Self {
+        dispatch!(bits::level(), simd => Self::asked(simd, held))
     }
 
-    #[inline]
-    fn gathered(kinds: &[u8; BLOCK]) -> Self {
-        let mut words = [0; BLOCK / 8];
-        let (eights, _) = kinds.as_chunks::<8>();
-        let (mut any, mut full) = (0, false);
-        for (word, eight) in words.iter_mut().zip(eights) {
-            *word = u64::from_le_bytes(*eight);
-            any |= *word;
-            full |= *word & LOWEST == LOWEST;
-        }
-        let bits = |kind: u8| {
-            if any & (LOWEST * u64::from(kind)) == 0 {
-                return 0;
-            }
-            let shift = kind.trailing_zeros();
-            // The product has the lowest bits of the eight bytes side by side in its highest byte.
-            let gather =
-                |word: &u64| (word >> shift & LOWEST).wrapping_mul(0x0102_0408_1020_4080) >> 56;
-            words.iter().rev().fold(0, |bits, word| bits << 8 | gather(word))
+    #[inline(always)]
+    fn asked<S: Simd>(simd: S, held: &[u8; BLOCK + 1]) -> Self {
+        let (Some(before), Some(here)) = (held.first_chunk(), held.last_chunk()) else {
+            return Self::default();
         };
-        let token = if full { bits(TOKEN) } else { 0 };
-        Self { token, digit: bits(DIGIT), mark: bits(MARK), wide: bits(WIDE) }
+        let it = Block::of(simd, here);
+        let digit = it.within(b'0', 10);
+        let token = bits(it.letters() | digit | it.within(b'-', 2) | it.is(b'_'));
+        let hyphens = bits(it.is(b'-'));
+        let second = hyphens & (hyphens << 1 | u64::from(before.first() == Some(&b'-')));
+        let mark = bits(it.is(b'@') | it.is(b'=') | it.is(b':')) | second;
+        let beyond = bits(it.beyond_ascii()) != 0;
+        let wide = if beyond { wide(it, Block::of(simd, before)) } else { 0 };
+        Self { token: if has_eight(token) { token } else { 0 }, digit: bits(digit), mark, wide }
     }
 }
 
-fn within(b: u8, first: u8, count: u8) -> bool {
-    b.wrapping_sub(first) < count
+/// Whether eight bits that follow each other are set.
+const fn has_eight(bits: u64) -> bool {
+    let two = bits & bits >> 1;
+    let four = two & two >> 2;
+    four & four >> 4 != 0
 }
 
-/// What a byte of ASCII is.
+/// Which bytes may end what is looked for beyond ASCII, with those before them.
 #[inline(always)]
-fn plain(b: u8, before: u8) -> u8 {
-    let digit = within(b, b'0', 10);
-    let token = within(b | 0x20, b'a', 26) | digit | within(b, b'-', 2) | (b == b'_');
-    let mark = (b == b'@') | (b == b'=') | (b == b':') | ((b == b'-') & (before == b'-'));
-    u8::from(token) | u8::from(digit) << 1 | u8::from(mark) << 2
+fn wide<S: Simd>(it: Block<S>, before: Block<S>) -> u64 {
+    let met = bits(digit(it, before) | unseen(it, before) | sign(it, before));
+    // A character of the block before may go on in the first two bytes.
+    let rare = if bits(leads(it, before)) == 0 { 3 } else { u64::MAX };
+    met | bits(goes_on(it, before)) & rare
 }
 
-/// Whether two bytes may end a digit in UTF-8: full-width, Thai and Lao; of the scripts of India; Burmese;
-/// Khmer, Arabic and Persian; of mathematics, Sinhala and Tibetan. Or what cannot be seen, or a full-width
-/// `@`, `:` or `=`.
+/// Digits of full width, Thai and Lao; of the scripts of India; Burmese; Khmer, Arabic and Persian; of
+/// mathematics, Sinhala and Tibetan, of segments.
 #[inline(always)]
-fn wide(b: u8, before: u8) -> u8 {
-    let thai = ((before == 0xB9) | (before == 0xBB) | (before == 0xBC)) & within(b, 0x90, 10);
-    let at = (before == 0xBC) & ((b == 0x9A) | (b == 0x9D));
-    let indian = within(before, 0xA5, 17) & (before & 1 == 1) & within(b, 0xA6, 10);
-    let burmese = (before == 0x81) & within(b, 0x80, 10);
-    let khmer = ((before == 0x9F) | (before == 0xD9)) & within(b, 0xA0, 10);
-    let persian = (before == 0xDB) & within(b, 0xB0, 10);
-    let sinhala = (before == 0xB7) & within(b, 0xA6, 10);
-    let tibetan = (before == 0xBC) & within(b, 0xA0, 10);
-    let segments = (before == 0xAF) & within(b, 0xB0, 10);
-    let bold = (before == 0x9F) & within(b, 0x8E, 0x32);
-    let digit = thai | indian | burmese | khmer | persian | bold | sinhala | tibetan | segments;
-    u8::from(digit | at | unseen(b, before)) << 3
+fn digit<S: Simd>(it: Block<S>, before: Block<S>) -> Answers<S> {
+    let thai = (before.is(0xB9) | before.is(0xBB) | before.is(0xBC)) & it.within(0x90, 10);
+    let indian = before.within(0xA5, 17) & before.masked(1).is(1) & it.within(0xA6, 10);
+    let burmese = before.is(0x81) & it.within(0x80, 10);
+    let khmer = (before.is(0x9F) | before.is(0xD9)) & it.within(0xA0, 10);
+    let persian = (before.is(0xDB) | before.is(0xAF)) & it.within(0xB0, 10);
+    let sinhala = before.is(0xB7) & it.within(0xA6, 10);
+    let tibetan = before.is(0xBC) & it.within(0xA0, 10);
+    let bold = before.is(0x9F) & it.within(0x8E, 0x32);
+    thai | indian | burmese | khmer | persian | sinhala | tibetan | bold
 }
 
-/// Whether two bytes may end a character that cannot be seen.
+/// A full-width `@`, `:` or `=`.
 #[inline(always)]
-fn unseen(b: u8, before: u8) -> bool {
-    let space = (before == 0x80) & (within(b, 0x8B, 5) | within(b, 0xAA, 5));
-    let joiner = ((before == 0xCD) & (b == 0x8F)) | ((before == 0xD8) & (b == 0x9C));
-    let sign = (before == 0x81) & within(b, 0xA0, 16);
-    let variant = (before == 0xB8) & within(b, 0x80, 16);
-    space
-        | joiner
-        | sign
-        | variant
-        | ((before == 0xBB) & (b == 0xBF))
-        | ((before == 0xC2) & (b == 0xAD))
+fn sign<S: Simd>(it: Block<S>, before: Block<S>) -> Answers<S> {
+    before.is(0xBC) & (it.is(0xA0) | it.is(0x9A) | it.is(0x9D))
 }
 
-/// Whether two bytes begin a character of a script whose digits are met rarely: of NKo; Myanmar's Shan,
-/// Mongolian, Limbu, Tai, Balinese, Lepcha, Ol Chiki; Vai, Javanese, Cham, Meetei Mayek; of planes beyond the
-/// first but for emoji. Or a tag, or a choice of a glyph.
+/// What cannot be seen.
 #[inline(always)]
-fn leads(b: u8, before: u8) -> bool {
-    let first = (b == 0x82) | (b == 0xA0) | (b == 0xA5) | (b == 0xA7) | (b == 0xAA);
-    let mongolian = (before == 0xE1) & (first | (b == 0xAD) | (b == 0xAE) | (b == 0xB1));
-    let vai = (before == 0xEA) & within(b, 0x98, 0x18);
-    let beyond = (before == 0xF0) & ((b != 0x9F) & (b != 0xA0));
-    let tag = (before == 0xF3) & (b == 0xA0);
-    (before == 0xDF) | mongolian | vai | beyond | tag
+fn unseen<S: Simd>(it: Block<S>, before: Block<S>) -> Answers<S> {
+    let space = before.is(0x80) & (it.within(0x8B, 5) | it.within(0xAA, 5));
+    let joiner = (before.is(0xCD) & it.is(0x8F)) | (before.is(0xD8) & it.is(0x9C));
+    let invisible = before.is(0x81) & it.within(0xA0, 16);
+    let variant = before.is(0xB8) & it.within(0x80, 16);
+    let mark = (before.is(0xBB) & it.is(0xBF)) | (before.is(0xC2) & it.is(0xAD));
+    space | joiner | invisible | variant | mark
 }
 
-/// Whether two bytes may end a digit of such a script: they go on a character.
+/// What begins a character of a script whose digits are met rarely: of NKo; Myanmar's Shan, Mongolian, Limbu,
+/// Tai, Balinese, Lepcha, Ol Chiki; Vai, Javanese, Cham, Meetei Mayek; of planes beyond the first but for
+/// emoji. Or a tag, or a choice of a glyph.
 #[inline(always)]
-fn rare(b: u8, before: u8) -> u8 {
-    let goes_on = within(b, 0x80, 0x40) & (within(before, 0x80, 0x40) | (before == 0xDF));
-    u8::from(goes_on) << 3
+fn leads<S: Simd>(it: Block<S>, before: Block<S>) -> Answers<S> {
+    let second = it.is(0x82) | it.is(0xA0) | it.is(0xA5) | it.is(0xA7) | it.is(0xAA);
+    let mongolian = before.is(0xE1) & (second | it.is(0xAD) | it.is(0xAE) | it.is(0xB1));
+    let vai = before.is(0xEA) & it.within(0x98, 0x18);
+    let beyond = before.is(0xF0) & !(it.is(0x9F) | it.is(0xA0));
+    let tag = before.is(0xF3) & it.is(0xA0);
+    before.is(0xDF) | mongolian | vai | beyond | tag
+}
+
+/// What may end a digit of such a script: it goes on a character.
+#[inline(always)]
+fn goes_on<S: Simd>(it: Block<S>, before: Block<S>) -> Answers<S> {
+    it.within(0x80, 0x40) & (before.within(0x80, 0x40) | before.is(0xDF))
 }
 
 #[cfg(test)]

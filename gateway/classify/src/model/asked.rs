@@ -95,8 +95,7 @@ pub fn of<'a>(text: &'a str, model: &Model<'_>) -> Asked<'a> {
     } else {
         None
     };
-    // Beside a paste in its own language an instruction is found where people put it: first or last.
-    let instruction = beside.filter(|it| it.1.0 != language.0).map(|(line, _)| line);
+    let instruction = beside.map(|(line, _)| line);
     let instruction = instruction.filter(|line| !text.trim_start().starts_with(line));
     let language = beside.map_or(language, |(_, found)| found);
     Asked { language, instruction, found }

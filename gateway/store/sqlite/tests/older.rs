@@ -327,9 +327,13 @@ pub(super) const FOURTH_ROWS: &str = r#"
 /// Makes a file of this version one of an earlier, from the seventh on, whose rows have the checksums that it
 /// wrote.
 pub(super) fn back_to(schema: i64, connection: &Connection) {
-    let lacking = "UPDATE {} SET complexity = NULL, contains = NULL, checksum = NULL";
-    for (table, name) in [(&checksum::SHAPE, "shape"), (&checksum::REFUSAL, "refusal")] {
-        connection.execute_batch(&lacking.replace("{}", name)).unwrap();
+    let lacking = "contains = NULL, checksum = NULL";
+    for (table, name, also) in [
+        (&checksum::SHAPE, "shape", "complexity = NULL, "),
+        (&checksum::REFUSAL, "refusal", "complexity = NULL, "),
+        (&checksum::ENTRY, "entry", ""),
+    ] {
+        connection.execute_batch(&format!("UPDATE {name} SET {also}{lacking}")).unwrap();
         let mut rows = connection.prepare(&format!("SELECT rowid FROM {name}")).unwrap();
         let rows = rows.query_map([], |row| row.get::<_, i64>(0)).unwrap();
         for row in rows.collect::<Result<Vec<_>, _>>().unwrap() {
@@ -351,6 +355,7 @@ const NINTH: &str = r#"
     DROP INDEX shape_labels;
     ALTER TABLE shape DROP COLUMN complexity;
     ALTER TABLE shape DROP COLUMN contains;
+    ALTER TABLE entry DROP COLUMN contains;
     ALTER TABLE refusal DROP COLUMN complexity;
     ALTER TABLE refusal DROP COLUMN contains;
     CREATE INDEX shape_labels ON shape (requested_model, language, task, rule, needs, stream);

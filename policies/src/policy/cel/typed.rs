@@ -15,7 +15,7 @@ use super::{
     kind::{Scalar, Type},
     signals::Variable,
 };
-use crate::fault::Fault;
+use crate::fault::{Fault, one};
 
 const BOOL: Type = Type::One(Scalar::Bool);
 const INT: Type = Type::One(Scalar::Int);
@@ -34,8 +34,14 @@ pub(super) struct Typed {
 
 /// Checks that an expression is true or false of any request.
 pub(super) fn check(ast: &Ast) -> Result<Typed, Wrong> {
-    let mut checker =
-        Checker { variables: Vec::new(), steps: 0, times: 1, depth: 0, bound: Vec::new() };
+    let mut checker = Checker {
+        variables: Vec::new(),
+        steps: 0,
+        times: 1,
+        depth: 0,
+        bound: Vec::new(),
+        each_of: None,
+    };
     match checker.of(ast)? {
         BOOL => Ok(Typed { variables: checker.variables, steps: checker.steps }),
         other => Err(Wrong::new(other.says(), "true or false")),
@@ -48,8 +54,10 @@ struct Checker {
     /// How often what is looked at is worked out.
     times: u64,
     depth: u32,
-    /// Variables of the comprehension around.
+    /// Variables of the comprehension around: what it keeps, and the member that it looks at.
     bound: Vec<(String, Type)>,
+    /// What that member can be, as far as it stands in the expression.
+    each_of: Option<Said>,
 }
 
 impl Checker {
@@ -154,26 +162,20 @@ impl Checker {
         Ok(found)
     }
 
-    /// Texts that a closed set of labels is compared with must be labels.
+    /// Texts that a closed set of labels is compared with must be labels, on whichever side they stand, in a
+    /// list, in a branch of a conditional, or as the member of a list that is looked at.
     fn labels(&self, sides: &[Ast]) -> Result<(), Wrong> {
         let [left, right] = sides else { return Ok(()) };
-        for (one, other) in [(left, right), (right, left)] {
-            let Expr::Ident(name) = &one.expr else { continue };
-            if self.bound.iter().any(|(bound, _)| bound == name) {
-                continue;
-            }
-            let Some(known) = super::signals::labels(name) else { continue };
-            let texts = match &other.expr {
-                Expr::List(list) => list.elements.iter().collect(),
-                _ => vec![other],
-            };
-            for text in texts {
-                let Expr::Literal(LiteralValue::String(text)) = &text.expr else { continue };
-                if !known.contains(&text.inner()) {
-                    let what = format!("a {name}");
-                    let fault = Fault::unknown("cel", text.inner(), &what, known.iter().copied());
-                    return Err(Wrong::new(fault.found, fault.expected));
-                }
+        let member = self.bound.last().map(|(name, _)| name.as_str()).zip(self.each_of.as_ref());
+        let (left, right) = (said(left, member), said(right, member));
+        for (labels, texts) in [(&left.labels, &right.texts), (&right.labels, &left.texts)] {
+            let Some(first) = labels.first() else { continue };
+            // Of a conditional each branch may be meant.
+            let known: Vec<&str> =
+                labels.iter().filter_map(|name| super::signals::labels(name)).flatten().collect();
+            if let Some(text) = texts.iter().find(|text| !known.contains(&text.as_str())) {
+                let fault = Fault::unknown("cel", text, &one(first), known.iter().copied());
+                return Err(Wrong::new(fault.found, fault.expected));
             }
         }
         Ok(())
@@ -209,14 +211,53 @@ impl Checker {
         };
         self.times = self.times.saturating_mul(members.max(1));
         self.bound = vec![(each.accu_var.clone(), kept), (each.iter_var.clone(), member)];
+        self.each_of = Some(said(&each.iter_range, None));
         let step = self.of(&each.loop_step);
         let cond = self.of(&each.loop_cond);
         self.times = 1;
         let result = self.of(&each.result);
         self.bound.clear();
+        self.each_of = None;
         step?;
         cond?;
         result
+    }
+}
+
+/// What a part of an expression can be, as far as it stands there.
+#[derive(Clone, Default)]
+struct Said {
+    /// Names of variables that are one of a closed set of labels, or a list of them.
+    labels: Vec<String>,
+    /// Texts.
+    texts: Vec<String>,
+}
+
+/// What this part can be; `member` is the one of a comprehension around, and what it can be.
+fn said(ast: &Ast, member: Option<(&str, &Said)>) -> Said {
+    let together = |parts: &[Ast]| {
+        parts.iter().map(|it| said(it, member)).fold(Said::default(), |mut all, it| {
+            all.labels.extend(it.labels);
+            all.texts.extend(it.texts);
+            all
+        })
+    };
+    match &ast.expr {
+        Expr::Ident(name) => match member.filter(|(bound, _)| bound == name) {
+            Some((_, of)) => of.clone(),
+            None if super::signals::labels(name).is_some() => {
+                Said { labels: vec![name.clone()], texts: Vec::new() }
+            }
+            None => Said::default(),
+        },
+        Expr::Literal(LiteralValue::String(text)) => {
+            Said { labels: Vec::new(), texts: vec![text.inner().to_owned()] }
+        }
+        Expr::List(list) => together(&list.elements),
+        Expr::Call(call) if call.func_name == op::CONDITIONAL => {
+            together(call.args.get(1..).unwrap_or_default())
+        }
+        _ => Said::default(),
     }
 }
 
