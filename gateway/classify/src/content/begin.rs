@@ -25,33 +25,8 @@ const START_BYTES: usize = 20 * LETTERS_MAX;
 const UNSEEN_BEFORE: usize = 96;
 const UNSEEN_BEHIND: usize = 480;
 
-/// Whether the digits from a place on are enough for a number before something ends it.
-pub(super) fn goes_on(text: &str, at: usize, lettered: bool) -> bool {
-    let near = text.as_bytes().get(at..).unwrap_or_default().iter().take(NEAR_BYTES);
-    let least = if lettered { DIGITS_LETTERED_MIN } else { DIGITS_MIN };
-    let mut digits = 0;
-    for b in near {
-        match b {
-            // One beyond ASCII may be a digit, or nothing.
-            b'0'..=b'9' | 0x80.. => digits += 1,
-            b'A'..=b'Z' | b'a'..=b'z' | b' ' | b'-'..=b'/' | b'(' | b')' | b'_' => {}
-            b'\n' | b'\r' | b'\t' | b'\\' => {}
-            _ => return false,
-        }
-        if digits >= least {
-            return true;
-        }
-    }
-    false
-}
-
 /// Whether the digits from a place on are enough for a number, with what cannot be seen between them.
-pub(super) fn sparse(text: &str, at: usize, group: usize, lettered: bool) -> bool {
-    let behind = text.as_bytes().get(at + group..).unwrap_or_default();
-    let far = |b: Option<&u8>| b.is_some_and(|b| !b.is_ascii());
-    if !far(behind.first()) && !far(behind.get(1)) {
-        return false;
-    }
+pub(super) fn sparse(text: &str, at: usize, lettered: bool) -> bool {
     let begin = floor(text, at);
     let near = text.get(begin..floor(text, begin + SPARSE_BYTES)).unwrap_or("");
     let least = if lettered { DIGITS_LETTERED_MIN } else { DIGITS_MIN };

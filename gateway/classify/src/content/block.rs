@@ -1,67 +1,77 @@
 //! What the bytes of a text are, sixty-four at a time, as bits: most blocks begin nothing that is looked for,
 //! and a few instructions for sixteen bytes tell that.
 
-use fearless_simd::{Simd, dispatch};
+use fearless_simd::Simd;
 
 pub(super) use crate::bits::BLOCK;
-use crate::bits::{self, Answers, Block, bits};
+use crate::bits::{Answers, Block, bits};
 
 /// The bytes of a block, by what they may be of. The first byte is the lowest bit.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct Bits {
-    /// Bytes of a token's alphabet; 0 where no eight of them follow each other.
+    /// Where bytes of a token's alphabet begin that may be as many as one has: so many, or eight at an end
+    /// of the block.
     pub token: u64,
     /// Digits of ASCII.
     pub digit: u64,
     /// `@`, `=`, `:` and a hyphen behind a hyphen.
     pub mark: u64,
+    /// Bytes of ASCII that no number goes on behind.
+    pub stop: u64,
+    /// Bytes beyond ASCII.
+    pub beyond: u64,
     /// Bytes that may end a digit beyond ASCII, what cannot be seen, or a full-width `@`, `:` or `=`.
     pub wide: u64,
 }
 
 impl Bits {
     /// Those of the block that begins at a place.
-    #[inline]
-    pub(super) fn of(bytes: &[u8], at: usize) -> Self {
+    #[inline(always)]
+    pub(super) fn of<S: Simd>(simd: S, bytes: &[u8], at: usize) -> Self {
         let from = at.saturating_sub(1);
         let whole = bytes.get(from..).and_then(|rest| rest.first_chunk());
         if let (Some(held), 1..) = (whole, at) {
-            return Self::told(held);
+            return Self::told(simd, held);
         }
         let mut held = [0; BLOCK + 1];
         let rest = bytes.get(from..).unwrap_or_default();
         let (_, to) = held.split_at_mut(usize::from(at == 0));
         to.iter_mut().zip(rest).for_each(|(to, from)| *to = *from);
-        Self::told(&held)
+        Self::told(simd, &held)
     }
 
     /// Those of the bytes behind the first.
-    fn told(held: &[u8; BLOCK + 1]) -> Self {
-        dispatch!(bits::level(), simd => Self::asked(simd, held))
-    }
-
     #[inline(always)]
-    fn asked<S: Simd>(simd: S, held: &[u8; BLOCK + 1]) -> Self {
+    fn told<S: Simd>(simd: S, held: &[u8; BLOCK + 1]) -> Self {
         let (Some(before), Some(here)) = (held.first_chunk(), held.last_chunk()) else {
             return Self::default();
         };
         let it = Block::of(simd, here);
         let digit = it.within(b'0', 10);
-        let token = bits(it.letters() | digit | it.within(b'-', 2) | it.is(b'_'));
+        let name = it.letters() | digit | it.within(b'-', 2) | it.is(b'_');
         let hyphens = bits(it.is(b'-'));
         let second = hyphens & (hyphens << 1 | u64::from(before.first() == Some(&b'-')));
         let mark = bits(it.is(b'@') | it.is(b'=') | it.is(b':')) | second;
-        let beyond = bits(it.beyond_ascii()) != 0;
-        let wide = if beyond { wide(it, Block::of(simd, before)) } else { 0 };
-        Self { token: if has_eight(token) { token } else { 0 }, digit: bits(digit), mark, wide }
+        let beyond = it.beyond_ascii();
+        let blank = it.is(b' ') | it.is(b'\n') | it.is(b'\r') | it.is(b'\t');
+        let joins = it.within(b'(', 2) | it.is(b'/') | it.is(b'\\');
+        let (stop, beyond) = (bits(!(name | beyond | blank | joins)), bits(beyond));
+        let wide = if beyond == 0 { 0 } else { wide(it, Block::of(simd, before)) };
+        Self { token: long(bits(name)), digit: bits(digit), mark, stop, beyond, wide }
     }
 }
 
-/// Whether eight bits that follow each other are set.
-const fn has_eight(bits: u64) -> bool {
+/// Where bits that follow each other begin: twenty of them, or eight where they reach an end.
+#[inline(always)]
+const fn long(bits: u64) -> u64 {
     let two = bits & bits >> 1;
     let four = two & two >> 2;
-    four & four >> 4 != 0
+    let eight = four & four >> 4;
+    let twenty = eight & eight >> 8 & four >> 16;
+    let first = eight & 1;
+    let last = eight & 1 << (BLOCK - 8);
+    let last = if last == 0 { 0 } else { 1 << (BLOCK as u32 - bits.leading_ones()) };
+    (twenty | last | first) & !(bits << 1)
 }
 
 /// Which bytes may end what is looked for beyond ASCII, with those before them.
@@ -126,8 +136,26 @@ fn goes_on<S: Simd>(it: Block<S>, before: Block<S>) -> Answers<S> {
 
 #[cfg(test)]
 mod tests {
+    use fearless_simd::dispatch;
+
     use super::*;
-    use crate::content::symbol::Symbol;
+    use crate::content::{begin::TOKEN_MIN, symbol::Symbol};
+
+    fn bits_of(text: &str, at: usize) -> Bits {
+        dispatch!(crate::bits::level(), simd => Bits::of(simd, text.as_bytes(), at))
+    }
+
+    #[test]
+    fn what_may_be_a_token_is_long_or_at_an_end() {
+        for (from, count) in
+            (0..BLOCK).flat_map(|from| (1..=BLOCK - from).map(move |it| (from, it)))
+        {
+            let run = (u64::MAX >> (BLOCK - count)) << from;
+            let ends = from == 0 || from + count == BLOCK;
+            let wanted = count >= TOKEN_MIN || ends && count >= 8;
+            assert_eq!(long(run), if wanted { 1 << from } else { 0 }, "{from} {count}");
+        }
+    }
 
     #[test]
     fn every_digit_there_is_has_its_bit() {
@@ -138,7 +166,7 @@ mod tests {
             let unseen = unseen && !matches!(u32::from(c), 0x20E3 | 0xFFF9..=0xFFFB);
             if digit || unseen || matches!(c, '＠' | '：' | '＝') {
                 let text = c.to_string();
-                let bits = Bits::of(text.as_bytes(), 0);
+                let bits = bits_of(&text, 0);
                 assert_ne!(bits.wide, 0, "{c}");
             }
         }
@@ -148,7 +176,7 @@ mod tests {
     fn bits_stand_where_the_bytes_do() {
         let text = "a1@=:--._ 9é".repeat(20);
         for at in 0..text.len() {
-            let bits = Bits::of(text.as_bytes(), at);
+            let bits = bits_of(&text, at);
             for (place, b) in text.bytes().skip(at).take(BLOCK).enumerate() {
                 assert_eq!(bits.digit >> place & 1 == 1, b.is_ascii_digit(), "{at} {place}");
                 let hyphens =

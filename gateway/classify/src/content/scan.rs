@@ -1,5 +1,7 @@
 //! One pass over a text: where something could begin that is looked for.
 
+use fearless_simd::{Simd, dispatch};
+
 use super::{
     begin::{self, DIGITS_LETTERED_MIN, DIGITS_MIN, NEAR_BYTES, TOKEN_MIN},
     block::{BLOCK, Bits},
@@ -10,7 +12,7 @@ use super::{
     recognise, secret,
     symbol::{Symbol, escape_around, escape_letters, escaped},
 };
-use crate::{Content, Contents, model::sample::floor};
+use crate::{Content, Contents, bits, model::sample::floor};
 
 /// Bytes in which a number has its digits, as bits.
 const NEAR: u64 = (1 << NEAR_BYTES) - 1;
@@ -78,16 +80,21 @@ fn above(bits: u64, from: usize) -> u64 {
 impl Scan<'_> {
     /// Counts what begins in `from..to`.
     pub(super) fn run(&mut self, from: usize, to: usize) {
+        dispatch!(bits::level(), simd => self.pass(simd, from, to));
+    }
+
+    #[inline(always)]
+    fn pass<S: Simd>(&mut self, simd: S, from: usize, to: usize) {
         let bytes = self.text.as_bytes();
         // Nothing that is looked for is shorter.
         if bytes.len() < SHORTEST {
             return;
         }
-        let mut now = Bits::of(bytes, from);
+        let mut now = Bits::of(simd, bytes, from);
         let mut at = from;
         while at < to {
             let more = at + BLOCK < bytes.len();
-            let next = if more { Bits::of(bytes, at + BLOCK) } else { Bits::default() };
+            let next = if more { Bits::of(simd, bytes, at + BLOCK) } else { Bits::default() };
             let within = if to - at < BLOCK { (1 << (to - at)) - 1 } else { u64::MAX };
             let done = if now.token == 0 { 0 } else { self.words(at, within, (now, next)) };
             self.rest(at, above(within, done), (now, next));
@@ -97,6 +104,7 @@ impl Scan<'_> {
     }
 
     /// What begins at the bits `within` a block, but words.
+    #[inline(always)]
     fn rest(&mut self, at: usize, within: u64, (now, next): (Bits, Bits)) {
         if (now.digit | now.wide) & within != 0 {
             self.numbers(at, within, (now, next));
@@ -112,27 +120,34 @@ impl Scan<'_> {
 
     /// The digits of a block: at which could a number begin? The bits of the block behind it tell what
     /// goes on.
+    #[inline(always)]
     fn numbers(&mut self, at: usize, within: u64, (now, next): (Bits, Bits)) {
         let mut left = (now.digit | now.wide) & within;
         left = above(left, self.seen.numbers.saturating_sub(at));
         while left != 0 {
             let place = left.trailing_zeros() as usize;
-            let far = if place == 0 { 0 } else { BLOCK - place };
-            let near = |now: u64, next: u64| {
-                if far == 0 { now } else { now >> place | next << far }
-            };
-            let digits = (near(now.digit, next.digit) & NEAR).count_ones()
-                + (near(now.wide, next.wide) & NEAR).count_ones();
+            // Those of the block behind it move beyond the highest bit first: none where the place is 0.
+            let near = |now: u64, next: u64| now >> place | next << 1 << (BLOCK - 1 - place);
+            let digit = near(now.digit, next.digit);
+            // Up to what ends a number; one beyond ASCII may be a digit, or nothing.
+            let stop = near(now.stop, next.stop) & NEAR | 1 << NEAR_BYTES;
+            let (goes_on, beyond) =
+                ((stop & stop.wrapping_neg()) - 1, near(now.beyond, next.beyond));
+            let wide = near(now.wide, next.wide);
+            let digits = (digit & NEAR).count_ones() + (wide & NEAR).count_ones();
+            let likely = ((digit | beyond) & goes_on).count_ones();
             // The digits of this group are looked at together.
-            let group = near(now.digit, next.digit).trailing_ones().max(1) as usize;
+            let group = digit.trailing_ones().clamp(1, 62) as usize;
             let lettered = self.lettered(at + place);
-            let few = self.seen.groups == 0 && group < BARE_MIN;
-            let enough = digits >= DIGITS_MIN || (lettered && digits >= DIGITS_LETTERED_MIN);
-            let enough = enough || begin::sparse(self.text, at + place, group, lettered);
-            if enough && (lettered || !few) && begin::goes_on(self.text, at + place, lettered) {
-                self.number(at + place);
-            } else if enough && group == 4 && !lettered {
-                self.parted(at + place);
+            let least = if lettered { DIGITS_LETTERED_MIN } else { DIGITS_MIN };
+            let unseen = beyond >> group & 3 != 0 && begin::sparse(self.text, at + place, lettered);
+            if digits >= least || unseen {
+                let few = self.seen.groups == 0 && group < BARE_MIN;
+                if likely >= least && (lettered || !few) {
+                    self.number(at + place);
+                } else if group == 4 && !lettered {
+                    self.parted(at + place);
+                }
             }
             let seen = self.seen.numbers.saturating_sub(at).max(place + group);
             left = above(left, seen);
@@ -275,26 +290,18 @@ impl Scan<'_> {
         }
     }
 
-    /// The words of a block that are long enough for a token: the runs of its bits, and those at its ends
-    /// however long they are in it. What begins before such a word is counted before it, so that a token
-    /// hides only what is within it; up to which bit that was done is told.
+    /// The words of a block that are long enough for a token: those whose beginnings are told. What begins
+    /// before such a word is counted before it, so that a token hides only what is within it; up to which bit
+    /// that was done is told.
+    #[inline(always)]
     fn words(&mut self, at: usize, within: u64, bits: (Bits, Bits)) -> usize {
-        let mut left = above(bits.0.token & within, self.seen.words.saturating_sub(at));
         let mut done = 0;
-        while left != 0 {
-            let place = left.trailing_zeros() as usize;
-            // A word that goes on beyond what is looked at is as long as it is.
-            let length = (bits.0.token >> place).trailing_ones() as usize;
-            let whole = place > 0 && place + length < BLOCK;
-            if length >= TOKEN_MIN || (!whole && length >= 8) {
-                self.rest(at, above(within, done) & ((1 << place) - 1), bits);
-                done = place;
-                if self.seen.words <= at + place {
-                    self.word(at + place);
-                }
+        for place in places(bits.0.token & within) {
+            self.rest(at, above(within, done) & ((1 << place) - 1), bits);
+            done = place;
+            if self.seen.words <= at + place {
+                self.word(at + place);
             }
-            let seen = self.seen.words.saturating_sub(at).max(place + length);
-            left = above(left, seen);
         }
         done
     }
