@@ -1,6 +1,6 @@
 //! What the shipped model must read right: sentences as people write them, each language and task of a bank.
 
-use classify::{Language, Prompt, Reading, Task, classify};
+use classify::{Complexity, Language, Prompt, Reading, Task, classify};
 
 const LANGUAGES: [(&str, &str); 34] = [
     ("en", "Could you tell me when the branch on Orchard Road closes today?"),
@@ -502,6 +502,24 @@ fn the_task_of_an_instruction_beside_a_paste() {
     ] {
         let read = classify(&Prompt::of(&[&text]));
         assert_eq!(read.task.code(), wanted, "{}: {read:?}", &text[..20]);
+    }
+}
+
+#[test]
+fn small_talk_is_easy_and_long_reckoning_is_hard() {
+    let hard = "Let $f(x) = x^3 - 3x + k$. Find all $k$ such that $f$ has 3 real roots:\n(A) $|k| < 2$\n\
+                (B) $|k| \\le 2$\n(C) $k > 2$\n(D) $k = \\{-2, 2\\}$\nShow that 4a^3 + 27b^2 = 0 where \
+                $a = -3$, $b = k$, and prove it for $n \\ge 2$ by induction.";
+    for (wanted, text) in [
+        (Complexity::Easy, "hi there"),
+        (Complexity::Easy, "谢谢！"),
+        (Complexity::Easy, "terima kasih ya"),
+        (Complexity::Easy, "สวัสดีค่ะ"),
+        (Complexity::Easy, "👍"),
+        (Complexity::Easy, "Why does the moon seem larger near the horizon?"),
+        (Complexity::Hard, hard),
+    ] {
+        assert_eq!(classify(&Prompt::of(&[text])).complexity, wanted, "{text}");
     }
 }
 

@@ -17,6 +17,8 @@ const SHARE_MIN: f32 = 0.05;
 const INSTRUCTION_BYTES: usize = 300;
 /// From this length on a text may be an instruction with a paste.
 const PASTE_BYTES: usize = 600;
+/// From this length on the beginning of a text says nothing of what is asked at its end.
+const LONG_BYTES: usize = 2400;
 /// So sure must a line beside a paste be that it is in another language.
 const SURE: f32 = 0.7;
 /// From here on a text that seems to be in one language has no other at its head.
@@ -95,7 +97,9 @@ pub fn of<'a>(text: &'a str, model: &Model<'_>) -> Asked<'a> {
     } else {
         None
     };
-    let instruction = beside.map(|(line, _)| line);
+    // Beside a paste in its own language an instruction stands out by where it is, unless that is long.
+    let stands_out = |found: Language| found != language.0 || total >= LONG_BYTES;
+    let instruction = beside.filter(|it| stands_out(it.1.0)).map(|(line, _)| line);
     let instruction = instruction.filter(|line| !text.trim_start().starts_with(line));
     let language = beside.map_or(language, |(_, found)| found);
     Asked { language, instruction, found }
