@@ -221,14 +221,15 @@ pub fn nearest<'a>(found: &str, known: impl Iterator<Item = &'a str>) -> Option<
         .map(|(_, name)| name)
 }
 
-/// Whether one is the other with two neighbours in each other's place: one slip of two characters.
+/// Whether one is the other with two neighbours in each other's place: one slip of two characters. In a name
+/// of two or three letters that is another name.
 fn swapped(a: &str, b: &str) -> bool {
     let differ = a.chars().zip(b.chars()).filter(|(one, other)| one != other);
     let at = a.chars().zip(b.chars()).position(|(one, other)| one != other);
     let differ: Vec<_> = differ.take(3).collect();
     let [(first, other), (second, another)] = differ[..] else { return false };
     let neighbours = at.is_some_and(|at| a.chars().nth(at + 1) == Some(second));
-    a.len() == b.len() && first == another && second == other && neighbours
+    a.len() > 3 && a.len() == b.len() && first == another && second == other && neighbours
 }
 
 /// Levenshtein's distance in characters.
@@ -269,6 +270,7 @@ mod tests {
         }
         assert_eq!(nearest("langage", ["task", "language"].into_iter()), Some("language"));
         assert_eq!(nearest("zebra", ["task", "language"].into_iter()), None);
+        assert_eq!(nearest("ba", std::iter::once("ab")), None);
         for (found, near) in [("hrad", true), ("hadr", true), ("rahd", false), ("hrda", false)] {
             assert_eq!(nearest(found, ["hard", "easy"].into_iter()).is_some(), near, "{found}");
         }

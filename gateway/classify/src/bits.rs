@@ -1,4 +1,5 @@
-//! Sixty-four bytes at a time: what is asked of each of them is answered by one bit, the first byte's the lowest.
+//! Sixty-four bytes at a time: what is asked of each of them is answered by one bit, the first byte's the
+//! lowest.
 
 use fearless_simd::{Level, Simd, mask8x64, prelude::*, u8x64};
 
