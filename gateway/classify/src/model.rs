@@ -28,6 +28,7 @@ pub mod script;
 pub mod short;
 pub mod spoken;
 pub mod structure;
+mod suspects;
 pub mod target;
 pub mod task;
 mod token;

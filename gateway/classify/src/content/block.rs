@@ -77,42 +77,51 @@ const fn long(bits: u64) -> u64 {
 /// Which bytes may end what is looked for beyond ASCII, with those before them.
 #[inline(always)]
 fn wide<S: Simd>(it: Block<S>, before: Block<S>) -> u64 {
-    let met = bits(digit(it, before) | unseen(it, before) | sign(it, before));
+    // Where the byte two before is this one; the one before the block is not known.
+    let lead = |byte: u8| bits(before.is(byte)) << 1 | 1;
+    let two = bits(of_two(it, before));
+    let three = bits(of_e0(it, before)) & lead(0xE0)
+        | bits(before.is(0x81) & it.within(0x80, 10) | before.is(0x9F) & it.within(0xA0, 10))
+            & lead(0xE1)
+        | bits(of_e2(it, before)) & lead(0xE2)
+        | bits(of_ef(it, before)) & lead(0xEF)
+        | bits(before.is(0x9F) & it.within(0x8E, 0x32)) & lead(0x9D)
+        | bits(before.is(0xAF) & it.within(0xB0, 10)) & lead(0x9F);
     // A character of the block before may go on in the first two bytes.
     let rare = if bits(leads(it, before)) == 0 { 3 } else { u64::MAX };
-    met | bits(goes_on(it, before)) & rare
+    two | three | bits(goes_on(it, before)) & rare
 }
 
-/// Digits of full width, Thai and Lao; of the scripts of India; Burmese; Khmer, Arabic and Persian; of
-/// mathematics, Sinhala and Tibetan, of segments.
+/// Of two bytes: digits of Arabic and Persian, and what cannot be seen.
 #[inline(always)]
-fn digit<S: Simd>(it: Block<S>, before: Block<S>) -> Answers<S> {
-    let thai = (before.is(0xB9) | before.is(0xBB) | before.is(0xBC)) & it.within(0x90, 10);
+fn of_two<S: Simd>(it: Block<S>, before: Block<S>) -> Answers<S> {
+    let digit = before.is(0xD9) & it.within(0xA0, 10) | before.is(0xDB) & it.within(0xB0, 10);
+    let joiner = before.is(0xCD) & it.is(0x8F) | before.is(0xD8) & it.is(0x9C);
+    digit | joiner | before.is(0xC2) & it.is(0xAD)
+}
+
+/// Of three bytes that begin with E0: digits of Thai and Lao, of the scripts of India, Sinhala, Tibetan.
+#[inline(always)]
+fn of_e0<S: Simd>(it: Block<S>, before: Block<S>) -> Answers<S> {
+    let thai = (before.is(0xB9) | before.is(0xBB)) & it.within(0x90, 10);
     let indian = before.within(0xA5, 17) & before.masked(1).is(1) & it.within(0xA6, 10);
-    let burmese = before.is(0x81) & it.within(0x80, 10);
-    let khmer = (before.is(0x9F) | before.is(0xD9)) & it.within(0xA0, 10);
-    let persian = (before.is(0xDB) | before.is(0xAF)) & it.within(0xB0, 10);
     let sinhala = before.is(0xB7) & it.within(0xA6, 10);
-    let tibetan = before.is(0xBC) & it.within(0xA0, 10);
-    let bold = before.is(0x9F) & it.within(0x8E, 0x32);
-    thai | indian | burmese | khmer | persian | sinhala | tibetan | bold
+    thai | indian | sinhala | before.is(0xBC) & it.within(0xA0, 10)
 }
 
-/// A full-width `@`, `:` or `=`.
+/// With E2: what cannot be seen.
 #[inline(always)]
-fn sign<S: Simd>(it: Block<S>, before: Block<S>) -> Answers<S> {
-    before.is(0xBC) & (it.is(0xA0) | it.is(0x9A) | it.is(0x9D))
-}
-
-/// What cannot be seen.
-#[inline(always)]
-fn unseen<S: Simd>(it: Block<S>, before: Block<S>) -> Answers<S> {
+fn of_e2<S: Simd>(it: Block<S>, before: Block<S>) -> Answers<S> {
     let space = before.is(0x80) & (it.within(0x8B, 5) | it.within(0xAA, 5));
-    let joiner = (before.is(0xCD) & it.is(0x8F)) | (before.is(0xD8) & it.is(0x9C));
-    let invisible = before.is(0x81) & it.within(0xA0, 16);
+    space | before.is(0x81) & it.within(0xA0, 16)
+}
+
+/// With EF: digits of full width, a full-width `@`, `:` or `=`; what cannot be seen, the choice of a glyph.
+#[inline(always)]
+fn of_ef<S: Simd>(it: Block<S>, before: Block<S>) -> Answers<S> {
+    let full = it.within(0x90, 10) | it.is(0xA0) | it.is(0x9A) | it.is(0x9D);
     let variant = before.is(0xB8) & it.within(0x80, 16);
-    let mark = (before.is(0xBB) & it.is(0xBF)) | (before.is(0xC2) & it.is(0xAD));
-    space | joiner | invisible | variant | mark
+    before.is(0xBC) & full | variant | before.is(0xBB) & it.is(0xBF)
 }
 
 /// What begins a character of a script whose digits are met rarely: of NKo; Myanmar's Shan, Mongolian, Limbu,
@@ -165,9 +174,12 @@ mod tests {
                 Symbol::of(c) == Symbol::Nothing && !matches!(u32::from(c), 0x17B4 | 0x17B5);
             let unseen = unseen && !matches!(u32::from(c), 0x20E3 | 0xFFF9..=0xFFFB);
             if digit || unseen || matches!(c, '＠' | '：' | '＝') {
-                let text = c.to_string();
-                let bits = bits_of(&text, 0);
-                assert_ne!(bits.wide, 0, "{c}");
+                for before in 0..=BLOCK {
+                    let text = format!("{}{c}", "x".repeat(before));
+                    let last = text.len() - 1;
+                    let bits = bits_of(&text, last / BLOCK * BLOCK);
+                    assert_eq!(bits.wide >> (last % BLOCK) & 1, 1, "{c} {before}");
+                }
             }
         }
     }

@@ -1,6 +1,9 @@
 //! Lines that nobody says: those of a log, a table, a stack trace, a mail's head, or code.
 
+use fearless_simd::{Simd, dispatch};
+
 use super::sample;
+use crate::bits::{self, Before, bits, count};
 
 /// Bytes of a line that are looked at.
 const LINE_BYTES: usize = 160;
@@ -113,49 +116,36 @@ struct Seen {
     suspect: bool,
 }
 
-/// What a byte adds to the sum over a line: to each count eight bits of their own, more than [`LINE_BYTES`]
-/// fill.
-static TOLD: [u64; 256] = told();
-const _: () = assert!(LINE_BYTES < 1 << 8, "a count runs over");
-
-#[allow(clippy::indexing_slicing, reason = "a constant: a slip stops the compiler")]
-const fn told() -> [u64; 256] {
-    let mut told = [0; 256];
-    let mut at = 0;
-    while at < 256 {
-        let b = at as u8;
-        let mark = matches!(b, b'[' | b'\\' | b']' | b'{' | b'|' | b'}' | b';'..=b'>')
-            || matches!(b, b'"' | b'_' | b'$');
-        let other = matches!(b, b'('..=b'+' | b'/'..=b':' | b'#' | b'@' | b'\t');
-        told[at] = mark as u64
-            | ((b == b',') as u64) << 8
-            | ((b == b'\t') as u64) << 16
-            | ((b >= 0x80) as u64) << 24
-            | ((mark || other) as u64) << 32;
-        at += 1;
-    }
-    told
-}
-
 impl Seen {
     /// What the first bytes of a line tell.
     fn of(line: &[u8]) -> Self {
-        let told = line.iter().filter_map(|b| TOLD.get(usize::from(*b))).sum::<u64>();
-        let [marks, commas, tabs, wide, suspects, ..] = told.to_le_bytes();
-        // Behind the last byte there is nothing.
-        let joins = |at: usize| line.get(at + 1).is_some_and(|next| *next != b' ');
-        let commas = match commas {
-            0 => 0,
-            _ => memchr::memchr_iter(b',', line).filter(|at| joins(*at)).count(),
-        };
-        let solid = || line.len() >= SOLID && !sample::holds(line, b' ');
-        Self {
-            marks: marks.into(),
-            commas,
-            tabs: tabs.into(),
-            wide: wide.into(),
-            suspect: suspects > 0 || commas > 0 || solid(),
-        }
+        dispatch!(bits::level(), simd => Self::told(simd, line))
+    }
+
+    #[inline(always)]
+    fn told<S: Simd>(simd: S, line: &[u8]) -> Self {
+        let mut seen = Self { marks: 0, commas: 0, tabs: 0, wide: 0, suspect: false };
+        let (mut comma, mut spaces, mut others) = (Before::default(), 0, 0);
+        bits::blocks(
+            simd,
+            line,
+            #[inline(always)]
+            |it| {
+                let bracket = it.within(b'[', 3) | it.within(b'{', 3) | it.within(b';', 4);
+                seen.marks += count(bracket | it.is(b'"') | it.is(b'_') | it.is(b'$'));
+                let (tab, space) = (it.is(b'\t'), bits(it.is(b' ')));
+                seen.tabs += count(tab);
+                seen.wide += count(it.beyond_ascii());
+                let other = it.within(b'(', 4) | it.within(b'/', 1) | it.is(b':');
+                others |= bits(other | it.within(b'0', 10) | it.is(b'#') | it.is(b'@') | tab);
+                // Behind the last byte there is nothing: the zeros that fill the block.
+                let joined = comma.next(bits(it.is(b','))) & !(space | bits(it.is(0)));
+                seen.commas += joined.count_ones() as usize;
+                spaces |= space;
+            },
+        );
+        let solid = line.len() >= SOLID && spaces == 0;
+        Self { suspect: seen.marks > 0 || others != 0 || seen.commas > 0 || solid, ..seen }
     }
 }
 

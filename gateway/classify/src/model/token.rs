@@ -2,7 +2,10 @@
 //!
 //! Only what stands in ASCII can be such a thing; letters beyond it are always somebody's language.
 
-use super::script::{self, Script};
+use super::{
+    script::{self, Script},
+    suspects::{Suspects, a_word_behind, two_words_before},
+};
 
 /// No word of plain letters is longer; encoded bytes are.
 const WORD_MAX: usize = 40;
@@ -40,7 +43,14 @@ pub(super) fn words<'a>(line: &'a str, mut each: impl FnMut(&'a str) -> bool) ->
     let wide = !line.is_ascii() && line.chars().any(letter);
     let numbered = !wide && bytes.iter().any(u8::is_ascii_digit);
     let (mut from, mut at) = (0, 0);
+    let (mut suspects, mut likely) = (Suspects::of(bytes), 0);
     while let Some(byte) = bytes.get(at) {
+        if at >= likely {
+            let Some(next) = suspects.next(at) else { break };
+            at = at.max(two_words_before(bytes, at, next));
+            likely = a_word_behind(bytes, next);
+            continue;
+        }
         if !byte.is_ascii_graphic() {
             at += 1;
             continue;
@@ -345,6 +355,31 @@ fn is_word(run: &[u8], wide: bool) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::bits::BLOCK;
+
+    /// What stands far from anything suspect is not looked at, and all that is beside it is.
+    #[test]
+    fn what_is_no_word_is_found_wherever_it_stands() {
+        let plain = "and some plain words of a letter that goes on ";
+        for odd in ["14 March", "March 14, 2026", "see https://a.example/b", "12 km", "x_y", "a.b"]
+        {
+            for (before, behind) in (0..4).flat_map(|b| (0..4).map(move |a| (b, a))) {
+                for shift in 0..BLOCK {
+                    let line = "q".repeat(shift % 30) + &" ".repeat(shift);
+                    let line = line + &plain.repeat(before) + odd + " " + &plain.repeat(behind);
+                    let mut said = String::new();
+                    words(&line, |stretch| {
+                        said += stretch;
+                        true
+                    });
+                    let bare = line.replace(odd, "");
+                    let letters = |it: &str| it.bytes().filter(u8::is_ascii_lowercase).count();
+                    let kept = letters(&said) - letters(&bare);
+                    assert!(kept <= "see".len(), "{odd}: {said}");
+                }
+            }
+        }
+    }
 
     /// What is plain at a glance is what a closer look calls words.
     #[test]
