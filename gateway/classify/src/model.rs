@@ -20,6 +20,7 @@ mod judge;
 mod keywords;
 mod labels;
 pub mod lang;
+pub mod letter;
 pub mod linear;
 mod next;
 pub mod sample;

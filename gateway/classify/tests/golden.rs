@@ -506,6 +506,40 @@ fn the_task_of_an_instruction_beside_a_paste() {
 }
 
 #[test]
+fn a_letter_is_read_without_its_salutation_and_its_closing() {
+    let wishes = [
+        ("zh-Hans", "banking", "我的信用卡被盗刷了，怎么办？"),
+        ("th", "banking", "บัตรหายต้องทำยังไงคะ"),
+        ("ms", "banking", "Kad saya hilang semalam, macam mana nak sekat?"),
+        ("en", "banking", "My credit card was charged twice, please refund one of them."),
+        (
+            "en",
+            "translation",
+            "Translate into Vietnamese: Write a Python function that adds two numbers.",
+        ),
+        ("vi", "translation", "Dịch câu này sang tiếng Anh giúp tôi: Tôi muốn mở tài khoản."),
+    ];
+    for (language, task, wish) in wishes {
+        for (before, behind) in [
+            ("", "\n\nThanks,\nMei"),
+            ("Dear team,\n\n", "\n\nRegards,\nTan Wei Ling"),
+            ("สวัสดีค่ะ\n", ""),
+            ("你好：\n", "\n谢谢！"),
+            ("Selamat pagi\n", "\n\nSent from my iPhone"),
+        ] {
+            let text = format!("{before}{wish}{behind}");
+            let read = classify(&Prompt::of(&[&text]));
+            assert_eq!(
+                (read.language.code(), read.task.code()),
+                (language, task),
+                "{text}: {read:?}"
+            );
+            assert_ne!(read.complexity, Complexity::Hard, "{text}");
+        }
+    }
+}
+
+#[test]
 fn small_talk_is_easy_and_long_reckoning_is_hard() {
     let hard = "Let $f(x) = x^3 - 3x + k$. Find all $k$ such that $f$ has 3 real roots:\n(A) $|k| < 2$\n\
                 (B) $|k| \\le 2$\n(C) $k > 2$\n(D) $k = \\{-2, 2\\}$\nShow that 4a^3 + 27b^2 = 0 where \
@@ -520,6 +554,8 @@ fn small_talk_is_easy_and_long_reckoning_is_hard() {
         (Complexity::Hard, hard),
     ] {
         assert_eq!(classify(&Prompt::of(&[text])).complexity, wanted, "{text}");
+        let spaced = format!("\n{}\n\n\n", text.replace('\n', "\n\n"));
+        assert_eq!(classify(&Prompt::of(&[&spaced])).complexity, wanted, "{spaced}");
     }
 }
 

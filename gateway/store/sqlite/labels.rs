@@ -2,8 +2,9 @@
 //!
 //! A set that is known is found by what its labels are made of; none of them is put into words for that.
 
-use std::{collections::HashMap, hash::Hash, sync::Arc};
+use std::{hash::Hash, sync::Arc};
 
+use foldhash::HashMap;
 use policies::{
     experiment::{ArmIndex, Enrolled, ExperimentIndex},
     facts::{

@@ -4,7 +4,7 @@ use smallvec::SmallVec;
 
 use super::{
     lang::{self, Found, Model},
-    sample,
+    letter, sample,
     script::{self, Script},
     spoken::{self, Spoken},
     target,
@@ -73,6 +73,7 @@ impl Asked<'_> {
 /// Finds what a turn asks in.
 #[must_use]
 pub fn of<'a>(text: &'a str, model: &Model<'_>) -> Asked<'a> {
+    let text = letter::body(text);
     let spoken = if has_parts(text) { spoken::of(text) } else { Spoken::default() };
     if let Some(question) = spoken.question {
         let found = lang::read(question, model);
@@ -114,7 +115,7 @@ fn has_parts(text: &str) -> bool {
 }
 
 /// What stands before a colon and names a language (`Translate to Thai:`), where the text after it is in
-/// another language than the request.
+/// another language than the request, or the request is sure to be English.
 fn announced<'a>(text: &'a str, model: &Model<'_>) -> Option<(&'a str, (Language, f32))> {
     let head = text.get(..sample::floor(text, LEAD_BYTES))?;
     // The byte is found much faster than the characters.
@@ -128,8 +129,11 @@ fn announced<'a>(text: &'a str, model: &Model<'_>) -> Option<(&'a str, (Language
     // Two words and a name are little: `translate` is English by itself.
     let english = lead.get(..9).is_some_and(|it| it.eq_ignore_ascii_case("translate"))
         || lead.contains(" translate ");
-    let said = if english { (Language::En, 0.95) } else { of(lead) };
-    let material = of(rest).0;
+    if english {
+        return (!rest.trim_start_matches([':', '：', ' ']).is_empty())
+            .then_some((lead, (Language::En, 0.95)));
+    }
+    let (said, material) = (of(lead), of(rest).0);
     (said.0 != Language::Und && said.1 >= 0.5 && material != Language::Und && material != said.0)
         .then_some((lead, said))
 }

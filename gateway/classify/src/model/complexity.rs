@@ -7,7 +7,7 @@
 
 use fearless_simd::{Simd, dispatch};
 
-use super::sample;
+use super::{letter, sample};
 use crate::{
     Complexity, Prompt, Task,
     bits::{self, Before, bits, count},
@@ -38,7 +38,7 @@ const SMALL_TALK_LENGTH: f32 = 1.51;
 /// The features of a request whose task is known.
 #[must_use]
 pub fn features(prompt: &Prompt<'_>, task: Task) -> [f32; FEATURES] {
-    let last = prompt.turns.last().copied().unwrap_or("");
+    let last = letter::body(prompt.turns.last().copied().unwrap_or("")).trim();
     let seen = Seen::of(last.get(..sample::floor(last, LOOKED_AT)).unwrap_or(""));
     let latin = seen.words >= WORDS_MIN;
     let words = seen.words.max(1) as f32;
@@ -115,8 +115,8 @@ impl Seen {
     fn counted<S: Simd>(simd: S, bytes: &[u8]) -> Self {
         let mut seen = Self::default();
         // What begins the text has nothing before it.
-        let (mut apart, mut inside, mut space) =
-            (Before::YES, Before::default(), Before::default());
+        let (mut apart, mut ended) = (Before::YES, Before::default());
+        let (mut inside, mut space) = (Before::default(), Before::default());
         bits::blocks(
             simd,
             bytes,
@@ -127,7 +127,9 @@ impl Seen {
                 seen.numbers += (digits & begins).count_ones() as usize;
                 seen.words += (letters & begins).count_ones() as usize;
                 seen.letters += letters.count_ones() as usize;
-                seen.lines += count(it.is(b'\n'));
+                // A blank line is none.
+                let line = bits(it.is(b'\n'));
+                seen.lines += (line & !ended.next(line)).count_ones() as usize;
                 let angle = it.is(b'<') | it.is(b'=') | it.is(b'>');
                 let brace = it.is(b'{') | it.is(b'|') | it.is(b'}');
                 seen.marks +=

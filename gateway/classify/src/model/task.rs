@@ -11,6 +11,7 @@ use smallvec::SmallVec;
 use super::{
     cues, follow,
     hash::Hash,
+    letter,
     linear::{Linear, Rows, Sums, row_of, softmax, sum_of},
     structure,
     words::{self, Place},
@@ -137,13 +138,14 @@ impl Sink for Summed<'_> {
 /// Gathers the features. Where the instruction is known and does not stand at the beginning of the turn, it
 /// is looked at as if it did, and what the turn begins with comes after it.
 fn gather(prompt: &Prompt<'_>, asked: Option<&str>, sink: &mut impl Sink) {
-    let text = follow::instruction(prompt).trim_start();
+    let turn = follow::instruction(prompt);
+    let text = letter::body(turn).trim_start();
     let (head, tail) = match asked {
         Some(asked) => (chars_to(asked, HEAD_CHARS), chars_to(text, TAIL_CHARS)),
         None => parts(text),
     };
     let system = chars_to(prompt.system, SYSTEM_CHARS);
-    let before = chars_to(turn_before(prompt, text), BEFORE_CHARS);
+    let before = chars_to(letter::body(turn_before(prompt, turn)), BEFORE_CHARS);
     for (text, place) in [
         (head, Place::First),
         (tail, Place::Rest),
@@ -191,7 +193,7 @@ fn digits<S: Simd>(simd: S, bytes: &[u8]) -> usize {
 /// What the user has said before the turn with the instruction.
 fn turn_before<'a>(prompt: &Prompt<'a>, instruction: &str) -> &'a str {
     let mut turns = prompt.turns.iter().rev();
-    let same = |turn: &&&str| std::ptr::eq(turn.trim_start(), instruction);
+    let same = |turn: &&&str| std::ptr::eq(**turn, instruction);
     turns.by_ref().find(same);
     turns.next().copied().unwrap_or("")
 }
