@@ -166,7 +166,13 @@ const BODY_MIN: usize = 8;
 /// them.
 #[must_use]
 pub fn body(text: &str) -> &str {
-    let whole = text.trim();
+    let whole = sample::trim(text);
+    let bytes = whole.as_bytes();
+    let ends = [bytes.first_chunk(), bytes.last_chunk::<{ LINE_BYTES + 1 }>()];
+    // Most messages have no short line at either end.
+    if ends.iter().all(|end| end.is_some_and(|end| memchr::memchr(b'\n', end).is_none())) {
+        return text;
+    }
     let begun = greeted(whole).unwrap_or(whole);
     let said = signed(begun);
     if said.len() < BODY_MIN { text } else { said }
@@ -180,7 +186,7 @@ fn greeted(text: &str) -> Option<&str> {
     let line = line.trim_end();
     let rest = rest.trim_start();
     let asks = line.ends_with(['?', '？']);
-    (!asks && few(line) && begins(line, &SALUTATIONS) && rest.len() >= BODY_MIN).then_some(rest)
+    (!asks && few(line) && begins(line, &SALUTES) && rest.len() >= BODY_MIN).then_some(rest)
 }
 
 /// What stands before a closing in a line of its own, with the names below it.
@@ -188,14 +194,14 @@ fn signed(text: &str) -> &str {
     let mut said = text;
     // A program's line stands below the names.
     if let Some((before, last)) = last_line(said)
-        && begins(last, &SENT)
+        && begins(last, &SENDS)
     {
         said = before;
     }
     let mut left = said;
     for _ in 0..=NAMES {
         let Some((before, line)) = last_line(left) else { break };
-        if few(line) && begins(line, &CLOSINGS) {
+        if few(line) && begins(line, &CLOSES) {
             // What a colon announces is no closing but what is to be worked on.
             return if before.ends_with([':', '：']) { said } else { before };
         }
@@ -220,15 +226,38 @@ fn few(line: &str) -> bool {
     line.len() <= LINE_BYTES && line.split_whitespace().nth(WORDS).is_none()
 }
 
+/// Which bytes a phrase of a list begins with.
+#[allow(clippy::indexing_slicing, reason = "a constant: a slip stops the compiler")]
+const fn first(phrases: &[&str]) -> [bool; 256] {
+    let mut first = [false; 256];
+    let mut at = 0;
+    while at < phrases.len() {
+        let byte = phrases[at].as_bytes()[0];
+        first[byte as usize] = true;
+        first[byte.to_ascii_uppercase() as usize] = true;
+        at += 1;
+    }
+    first
+}
+
+/// Phrases, and the bytes that they begin with.
+struct Phrases<'a>(&'a [&'a str], [bool; 256]);
+
+static SALUTES: Phrases<'_> = Phrases(&SALUTATIONS, first(&SALUTATIONS));
+static CLOSES: Phrases<'_> = Phrases(&CLOSINGS, first(&CLOSINGS));
+static SENDS: Phrases<'_> = Phrases(&SENT, first(&SENT));
+
 /// Whether a line begins with a phrase of a list, and the phrase ends there: in letters of ASCII a word does.
-fn begins(line: &str, phrases: &[&str]) -> bool {
-    phrases.iter().any(|phrase| {
-        let head = line.get(..phrase.len());
-        let same = head.is_some_and(|it| it.eq_ignore_ascii_case(phrase));
-        let rest = line.get(phrase.len()..).unwrap_or("");
-        let word = phrase.as_bytes().last().is_some_and(u8::is_ascii);
-        same && !(word && rest.starts_with(char::is_alphanumeric))
-    })
+fn begins(line: &str, Phrases(phrases, first): &Phrases<'_>) -> bool {
+    let likely = line.as_bytes().first().and_then(|byte| first.get(usize::from(*byte)));
+    likely == Some(&true)
+        && phrases.iter().any(|phrase| {
+            let head = line.get(..phrase.len());
+            let same = head.is_some_and(|it| it.eq_ignore_ascii_case(phrase));
+            let rest = line.get(phrase.len()..).unwrap_or("");
+            let word = phrase.as_bytes().last().is_some_and(u8::is_ascii);
+            same && !(word && rest.starts_with(char::is_alphanumeric))
+        })
 }
 
 /// Whether a line may be a name, a trade or a firm: words in Latin letters that begin with capitals.
