@@ -36,7 +36,7 @@ pub const COUNTS: [f32; PARTS] = [1.0, 0.7, 0.8, 0.5, 1.5];
 /// text.
 const HEAD_CHARS: usize = 160;
 const TAIL_CHARS: usize = 100;
-const SYSTEM_CHARS: usize = 112;
+const SYSTEM_CHARS: usize = 160;
 /// What sets one kind of feature apart from the others.
 const FIRST: u32 = 101;
 const SYSTEM: u32 = 107;

@@ -4,7 +4,7 @@
 
 use super::{
     script::{self, Script},
-    suspects::{Suspects, a_word_behind, two_words_before},
+    suspects::Suspects,
 };
 
 /// No word of plain letters is longer; encoded bytes are.
@@ -46,9 +46,8 @@ pub(super) fn words<'a>(line: &'a str, mut each: impl FnMut(&'a str) -> bool) ->
     let (mut suspects, mut likely) = (Suspects::of(bytes), 0);
     while let Some(byte) = bytes.get(at) {
         if at >= likely {
-            let Some(next) = suspects.next(at) else { break };
-            at = at.max(two_words_before(bytes, at, next));
-            likely = a_word_behind(bytes, next);
+            let Some((begin, end)) = suspects.next(at) else { break };
+            (at, likely) = (begin, end);
             continue;
         }
         if !byte.is_ascii_graphic() {
