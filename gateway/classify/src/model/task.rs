@@ -42,7 +42,7 @@ const FIRST: u32 = 101;
 const SYSTEM: u32 = 107;
 const BEFORE: u32 = 127;
 /// Characters of the turn before that are looked at.
-const BEFORE_CHARS: usize = 100;
+const BEFORE_CHARS: usize = 60;
 const TOLD: u64 = 109;
 /// Features that are told without words, at most.
 const TOLD_MAX: usize = 32;
