@@ -9,6 +9,8 @@ use super::context;
 const COLUMNS: usize = 32;
 const FIELD: usize = 40;
 const WORDS: usize = 4;
+/// Digits in a name of a field.
+const DIGITS: usize = 2;
 /// Bytes before and behind a number in which its line and the heading stand: less than a window of a stream
 /// keeps.
 const AROUND: usize = 352;
@@ -55,14 +57,26 @@ impl Table {
         self.columns.get(column).copied().filter(|_| !words)
     }
 
+    /// Another table begins, or none.
+    fn begin(&mut self, columns: Option<[u32; COLUMNS]>, signs: (u8, usize)) {
+        self.signs = columns.is_some().then_some(signs);
+        self.columns = columns.unwrap_or_default();
+    }
+
     /// Looks for the heading in the lines before the one that begins at a place.
     fn find(&mut self, text: &str, start: usize, least: usize, signs: (u8, usize)) {
         let bytes = text.as_bytes();
-        let mut to = start;
+        // The first line of a table is its heading: one below may be a row of words.
+        let (mut to, mut top) = (start, None);
         loop {
-            let Some(end) = to.checked_sub(1) else { return self.signs = None };
+            let Some(end) = to.checked_sub(1) else { return self.begin(top, signs) };
             // Farther away is only what was seen before.
-            let Some(begin) = line_start(bytes, end, least) else { return };
+            let Some(begin) = line_start(bytes, end, least) else {
+                if self.signs != Some(signs) {
+                    self.begin(top, signs);
+                }
+                return;
+            };
             let line = text.get(begin..end).unwrap_or("").trim_end_matches('\r');
             let rule = line.contains('-') && line.bytes().all(|b| b"|-: \t".contains(&b));
             if !rule {
@@ -70,16 +84,23 @@ impl Table {
                     return;
                 }
                 if self::signs(line.as_bytes()) != Some(signs) {
-                    return self.signs = None;
+                    return self.begin(top, signs);
                 }
-                if let Some(columns) = heading(line, signs) {
-                    (self.columns, self.signs) = (columns, Some(signs));
-                    return;
+                let columns = heading(line, signs);
+                if columns.is_some_and(|it| sure(&it, signs)) {
+                    return self.begin(columns, signs);
                 }
+                top = columns.or(top);
             }
             to = begin;
         }
     }
+}
+
+/// Whether so many columns are named that no row of a table is like it.
+fn sure(columns: &[u32; COLUMNS], (_, signs): (u8, usize)) -> bool {
+    let named = columns.iter().filter(|it| **it != 0).count();
+    named >= 2 && named * 2 > signs
 }
 
 /// Where the line begins that a place stands in, if it is no farther away than `least`.
@@ -111,16 +132,19 @@ fn field_begin(before: &[u8], sign: u8) -> usize {
     parted(before, sign).last().map_or(0, |at| at + 1)
 }
 
-/// What the fields of a heading say: names of few words without digits, of which one says something.
+/// What the fields of a heading say: names of few words, of which one says something.
 fn heading(line: &str, (sign, _): (u8, usize)) -> Option<[u32; COLUMNS]> {
     let prose = matches!(sign, b',' | b';') && (line.contains(", ") || line.contains("; "));
-    if prose || line.contains(|c: char| c.is_numeric() || ":{}[]=<>?!".contains(c)) {
+    if prose || line.contains(|c: char| ":{}[]=<>?!".contains(c)) {
         return None;
     }
     let mut columns = [0; COLUMNS];
     for (column, field) in columns.iter_mut().zip(line.split(char::from(sign))) {
         let field = field.trim().trim_matches(['"', '*', '\'']);
-        if field.len() > FIELD || field.split_whitespace().count() > WORDS {
+        // `address2` is a name, a number is none.
+        let digits = field.chars().filter(|c| c.is_numeric()).count();
+        let named = digits == 0 || (digits <= DIGITS && field.contains(char::is_alphabetic));
+        if !named || field.len() > FIELD || field.split_whitespace().count() > WORDS {
             return None;
         }
         *column = context::said(field);
