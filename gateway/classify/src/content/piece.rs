@@ -75,13 +75,7 @@ impl Piece {
             past = at + bytes;
             match Symbol::of(c) {
                 Symbol::Nothing => continue,
-                Symbol::Other => {
-                    let rest = rest.get(past..).unwrap_or("");
-                    if c == ':' && rest.starts_with(|c: char| c.is_ascii_digit()) {
-                        piece.leave_hours();
-                    }
-                    break;
-                }
+                Symbol::Other => break,
                 // A dot before a blank ends a sentence, or the number of a list's item.
                 Symbol::Gap(found) if gap == Gap::Dot && found != Gap::Dot => break,
                 Symbol::Gap(found) => {
@@ -119,23 +113,26 @@ impl Piece {
                 (gap, between) = (Gap::Joined, 0);
             }
         }
-        piece.until = piece.chars.len();
-        piece.count();
+        piece.close(rest.get(..past).unwrap_or(""), rest.get(past..).unwrap_or(""));
         // After a comma only thousands belong to what stands before it.
         let first = (1..=piece.chars.len()).find(|at| piece.ends(*at));
         piece.joined &= !piece.comma || first == Some(3);
         piece
     }
 
-    /// Leaves a last group that is the hours of a time: `2026 10:11`.
-    fn leave_hours(&mut self) {
-        let last = (1..self.chars.len()).rev().find(|at| self.begins(*at));
+    /// Closes a stretch between what was read and what stands behind it. A last group that is the hours of a
+    /// time is none of it: `2026 10:11`.
+    fn close(&mut self, read: &str, behind: &str) {
+        let timed = read.ends_with(':') && behind.starts_with(|c: char| c.is_ascii_digit());
+        let last = (1..self.chars.len()).rev().find(|at| timed && self.begins(*at));
         let hours = |at: &usize| {
             self.gap(*at) == Gap::Space && self.group(*at).is_some_and(|(length, _)| length <= 2)
         };
         if let Some(at) = last.filter(hours) {
             self.chars.truncate(at);
         }
+        self.until = self.chars.len();
+        self.count();
     }
 
     /// Counts the digits that follow each other.

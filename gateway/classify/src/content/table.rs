@@ -1,7 +1,7 @@
 //! Tables of text, whose headings hold for their columns: fields parted by commas, semicolons, tabs or bars.
 //!
-//! Nothing is looked at until a number is there that needs a word: then the heading is looked for in the lines
-//! right before it, and kept for the lines that follow. It has a fixed room.
+//! Nothing is looked at until a number is there that needs a word: then the heading is looked for in the
+//! lines right before it, and kept for the lines that follow. It has a fixed room.
 
 use super::context;
 
