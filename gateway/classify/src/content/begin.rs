@@ -61,7 +61,16 @@ pub(super) fn joint(text: &str, piece: &Piece, from: usize) -> bool {
     let named = before.small && !c.small && letters > 0;
     let italian = letters == 0 && digits == 11 && before.mark == b'T';
     let italian = italian && from == 2 && piece.mark(0) == b'I';
-    named || italian || context::labelled(text, c.at)
+    // The first track of a card's stripe, and a number's sign without a blank.
+    let long = letters == 0 && digits >= 12;
+    let whole = |word: &str| long && from == word.len() && starts(piece, word);
+    let track = whole("B") && text.get(..before.at).is_some_and(|it| it.ends_with('%'));
+    named || italian || track || whole("NO") || whole("NR") || context::labelled(text, c.at)
+}
+
+/// Whether a stretch begins with some letters.
+fn starts(piece: &Piece, word: &str) -> bool {
+    word.bytes().enumerate().all(|(at, letter)| piece.mark(at) == letter)
 }
 
 /// Where the word begins that a digit stands in, or the one or two letters that are parted from it by a

@@ -95,36 +95,62 @@ fn is_card(look: &mut Look<'_>, from: usize, count: usize) -> Option<()> {
     if main && printed {
         return Some(());
     }
+    let glued = look.glued(from) && !(from == 0 && look.piece.hashed);
     // `pan` names the number of a card as well.
     let named = context.says(Topic::Card) || (main && context.says(Topic::Pan));
     let said = named || (main && context.speaks_of(Topic::Card));
-    let alone = main && number.bare() && context.silent() && !look.glued(from);
+    let alone = main && number.bare() && context.silent() && !glued;
     (said || alone).then_some(())
 }
+
+/// What parts the four groups of a card, and whether a word must say that it is one, since it parts fields.
+const PARTED: [(&str, bool); 12] = [
+    (",", true),
+    (", ", true),
+    (";", true),
+    ("; ", true),
+    ("|", false),
+    (" | ", false),
+    ("*", false),
+    ("&nbsp;", false),
+    ("&#160;", false),
+    ("%20", false),
+    ("+", true),
+    ("</td><td>", true),
+];
 
 /// Where a card's number ends whose four groups from a place on are parted by a sign that else parts numbers:
 /// `4111|1111|1111|1111`. Where that sign parts fields, a word must say that it is a card.
 pub(super) fn parted(text: &str, from: usize) -> Option<usize> {
-    const LENGTH: usize = 19;
-    let bytes = text.as_bytes().get(from..from + LENGTH)?;
-    let sign = *bytes.get(4)?;
+    let rest = text.get(from..)?;
+    let signs = rest.get(4..)?;
+    let to = signs.bytes().position(|b| b.is_ascii_digit());
+    // The digits of what parts are none of a group.
+    let (sign, said) = PARTED
+        .into_iter()
+        .rev()
+        .find(|(sign, _)| signs.starts_with(sign) && to.is_some_and(|to| to <= sign.len()))?;
     let digit = |at: Option<&u8>| at.is_some_and(u8::is_ascii_digit);
-    let fits = |(at, b): (usize, &u8)| if at % 5 == 4 { *b == sign } else { b.is_ascii_digit() };
-    if !matches!(sign, b',' | b';' | b'|' | b'*') || !bytes.iter().enumerate().all(fits) {
-        return None;
+    let mut digits = SmallVec::<[u8; 20]>::new();
+    let mut left = rest;
+    for group in 0..4 {
+        if group > 0 {
+            left = left.strip_prefix(sign)?;
+        }
+        let four = left.as_bytes().get(..4).filter(|it| it.iter().all(u8::is_ascii_digit))?;
+        digits.extend(four.iter().map(|b| b - b'0'));
+        left = left.get(4..)?;
     }
     // In a longer row of fields it is four of them.
-    let near = |at: Option<usize>| at.and_then(|at| text.as_bytes().get(at));
-    let to = from + LENGTH;
-    let before = near(from.checked_sub(1)) == Some(&sign) && digit(near(from.checked_sub(2)));
-    let behind = near(Some(to)) == Some(&sign) && digit(near(Some(to + 1)));
-    if before || behind || digit(near(Some(to))) {
+    let before = text.get(..from)?.strip_suffix(sign);
+    let before = before.is_some_and(|it| digit(it.as_bytes().last()));
+    let behind = left.strip_prefix(sign).is_some_and(|it| digit(it.as_bytes().first()));
+    if before || behind || digit(left.as_bytes().first()) {
         return None;
     }
-    let digits = bytes.iter().filter(|b| b.is_ascii_digit()).map(|b| b - b'0');
-    let digits: SmallVec<[u8; 20]> = digits.collect();
+    let to = text.len() - left.len();
     let prefix = digits.iter().take(6).fold(0, |value, digit| value * 10 + u32::from(*digit));
     let right = range(prefix, digits.len()) == Some(Range::Main) && luhn(&digits);
-    let said = || Context::before(text, from).with_behind(text, to).speaks_of(Topic::Card);
-    (right && (matches!(sign, b'|' | b'*') || said())).then_some(to)
+    let named = || Context::before(text, from).with_behind(text, to).speaks_of(Topic::Card);
+    (right && (!said || named())).then_some(to)
 }

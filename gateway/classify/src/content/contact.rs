@@ -1,6 +1,7 @@
 //! Phone numbers, account numbers, mail addresses.
 
 use super::{
+    day,
     look::Look,
     symbol::{Gap, Held, Symbol, escapes, held},
     topic::Topic,
@@ -27,7 +28,9 @@ fn run(look: &Look<'_>, from: usize, most: usize, stops: &[Gap]) -> Option<usize
         if parted {
             whole = count;
         }
-        if !c.mark.is_ascii_digit() || (parted && stops.contains(&c.gap)) {
+        let dated =
+            || parted && c.gap == Gap::Space && day::day(look.piece, from + count).is_some();
+        if !c.mark.is_ascii_digit() || (parted && stops.contains(&c.gap)) || dated() {
             // A letter that is attached to digits: these are none of the number.
             let attached = c.gap == Gap::Joined && count > 0;
             return Some(if attached { whole } else { count });
@@ -47,7 +50,7 @@ pub(super) fn phone(look: &mut Look<'_>, from: usize) -> Option<usize> {
     if !PHONE_DIGITS.contains(&count) || !look.piece.ends(from + count) {
         return None;
     }
-    if from == 0 && look.piece.plus && count >= 8 && look.piece.mark(0) != b'0' {
+    if from == 0 && look.piece.plus && abroad(look, count) {
         return Some(count);
     }
     if (from == 0 && look.piece.joined) || !dialled(look, from, count) {
@@ -56,6 +59,16 @@ pub(super) fn phone(look: &mut Look<'_>, from: usize) -> Option<usize> {
     let context = look.context(from, count);
     let said = context.says(Topic::Phone);
     (said || (local(look, from, count) && context.unnamed())).then_some(count)
+}
+
+/// Whether digits behind a plus sign are a phone number with its country and no gain or change: North America
+/// and Russia have eleven digits, and a word of amounts may stand before a few without a gap.
+fn abroad(look: &mut Look<'_>, count: usize) -> bool {
+    let first = look.piece.mark(0);
+    let long = if matches!(first, b'1' | b'7') { count >= 11 } else { count >= 8 };
+    let few = count <= 9 && !(1..count).any(|at| look.piece.begins(at));
+    let dialled = long && first != b'0' && dialled(look, 0, count);
+    dialled && !(few && look.context(0, count).pays())
 }
 
 /// Whether digits could be dialled: neither a date of numbers alone, nor an amount.

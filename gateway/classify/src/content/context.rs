@@ -1,6 +1,6 @@
 //! What the words around a number say of it.
 
-use std::sync::OnceLock;
+use std::{borrow::Cow, sync::OnceLock};
 
 use aho_corasick::{AhoCorasick, AhoCorasickKind, MatchKind};
 
@@ -33,6 +33,10 @@ const WITH: [&str; 13] = [
 const HEADING: usize = 12;
 const FIELDS: [char; 5] = [',', ';', '|', '\t', '\n'];
 
+/// Words between a label and its number, and digits of one that has a label of its own.
+const NUMBERS: [&str; 5] = ["number", "no", "nr", "号", "號"];
+const NUMBERED_MIN: usize = 6;
+
 /// Topics that say what a number is not, and those that say nothing of whose it is.
 const NOTHING: u32 = Topic::Other.bit() | Topic::Amount.bit();
 const IDLE: u32 = Topic::Amount.bit() | Topic::Key.bit();
@@ -47,12 +51,14 @@ pub(super) struct Context {
     /// Whether letters of a language that one scheme has to itself stand around it.
     thai: bool,
     kana: bool,
+    /// Whether its own key or column says what it is: then nothing else does.
+    own: bool,
 }
 
 /// The words, and what finds them all in one pass.
 struct Words {
     finder: AhoCorasick,
-    list: Vec<(Topic, &'static str)>,
+    list: Vec<(Topic, Cow<'static, str>)>,
 }
 
 fn known() -> Option<&'static Words> {
@@ -63,7 +69,7 @@ fn known() -> Option<&'static Words> {
             .ascii_case_insensitive(true)
             .match_kind(MatchKind::Standard)
             .kind(Some(AhoCorasickKind::DFA))
-            .build(list.iter().map(|(_, word)| word))
+            .build(list.iter().map(|(_, word)| word.as_bytes()))
             .ok()?;
         Some(Words { finder, list })
     };
@@ -179,6 +185,19 @@ fn direct(between: &str, behind: bool) -> bool {
     words <= LABEL_WORDS
 }
 
+/// Whether a word that stands before this is the label of another number behind it.
+fn numbered(behind: &str) -> bool {
+    let sign = |c: char| matches!(c, ' ' | ':' | '：' | '#' | '.' | '=');
+    let mut rest = behind.trim_start_matches(sign);
+    for word in NUMBERS {
+        let head = rest.get(..word.len()).is_some_and(|it| it.eq_ignore_ascii_case(word));
+        if head && !rest.as_bytes().get(word.len()).is_some_and(u8::is_ascii_alphabetic) {
+            rest = rest.get(word.len()..).unwrap_or("").trim_start_matches(sign);
+        }
+    }
+    rest.bytes().take_while(u8::is_ascii_digit).count() >= NUMBERED_MIN
+}
+
 impl Context {
     /// What is said before a place of a text.
     pub(super) fn before(text: &str, from: usize) -> Self {
@@ -196,18 +215,27 @@ impl Context {
         context
     }
 
+    /// The same, where the number's own key or column says what it is.
+    pub(super) fn owned(mut self, topics: Option<u32>) -> Self {
+        self.own = topics.is_some();
+        self.nearest = topics.unwrap_or(self.nearest);
+        self
+    }
+
     /// The same with what stands behind the number: where nothing before it says what it is, the first word
     /// behind it does.
     pub(super) fn with_behind(mut self, text: &str, to: usize) -> Self {
         let mut room = Held::new();
         let behind = plain(text.get(to..floor(text, to + BEHIND)).unwrap_or(""), &mut room);
         let mut first: Option<(usize, usize)> = None;
-        let silent = self.nearest == 0;
+        let silent = self.nearest == 0 && !self.own;
         each(behind, &mut |(topic, begin, end)| {
             self.around |= topic.bit();
             let nearer = first.is_none_or(|(b, e)| begin < b || (begin == b && end >= e));
             let far = || !direct(behind.get(..begin).unwrap_or(""), true);
-            let idle = topic == Topic::Key || (NOTHING & topic.bit() != 0 && far());
+            let idle = topic == Topic::Key
+                || (NOTHING & topic.bit() != 0 && far())
+                || numbered(behind.get(end..).unwrap_or(""));
             if silent && nearer && !idle {
                 let same = first == Some((begin, end));
                 self.nearest = if same { self.nearest | topic.bit() } else { topic.bit() };
@@ -249,6 +277,11 @@ impl Context {
         self.says(Topic::Other) && self.nearest & !(Topic::Other.bit() | Topic::Key.bit()) == 0
     }
 
+    /// Whether the nearest word says that it is paid, owned or counted, and nothing else.
+    pub(super) fn pays(&self) -> bool {
+        self.nearest & !Topic::Key.bit() == Topic::Amount.bit()
+    }
+
     /// Whether the nearest word does not name something else than an identity: nothing, or identities.
     pub(super) fn unnamed(&self) -> bool {
         self.nearest & !(Topic::Identity.bit() | IDLE) == 0
@@ -275,16 +308,38 @@ impl Context {
     }
 }
 
-/// A text whose escapes of characters, if it has any, are resolved, with blanks for low lines: `partita_iva`.
+/// What a name of a field says: `accountNumber`, `branch_code`.
+pub(super) fn said(name: &str) -> u32 {
+    let mut room = Held::new();
+    let name = plain(name, &mut room);
+    let mut labels = Labels::default();
+    each(name, &mut |found| labels.take(name, found));
+    labels.nearest(name)
+}
+
+/// A text whose escapes of characters, if it has any, are resolved, with blanks for what joins the words of a
+/// name: `partita_iva`, `national-id`, `account.number`.
 fn plain<'a>(text: &'a str, room: &'a mut Held) -> &'a str {
     let bytes = text.as_bytes();
     let coded = bytes.contains(&b'\\') && text.contains("\\u");
-    let blank = |c: char| if c == '_' { ' ' } else { c };
-    match (coded, bytes.contains(&b'_')) {
-        (false, false) => text,
-        (false, true) => held(text.chars().map(blank), room),
-        (true, _) => held(resolved(text).map(blank), room),
+    let sign = |c: char| matches!(c, '-' | '.');
+    let joined = bytes.windows(3).any(|it| {
+        matches!(it, [a, b'-' | b'.', b]
+        if a.is_ascii_alphabetic() && b.is_ascii_alphabetic())
+    });
+    if !coded && !joined && !bytes.contains(&b'_') {
+        return text;
     }
+    let mut chars = resolved(text, coded).peekable();
+    let mut last = ' ';
+    let blanked = std::iter::from_fn(move || {
+        let c = chars.next()?;
+        let letter = |c: &char| c.is_ascii_alphabetic();
+        let joins = c == '_' || (sign(c) && letter(&last) && chars.peek().is_some_and(letter));
+        last = c;
+        Some(if joins { ' ' } else { c })
+    });
+    held(blanked, room)
 }
 
 /// Whether a word ends at a place of a text, to which a number is joined: `card4111`, `NRICS1234567D`.

@@ -1,19 +1,21 @@
 //! A stretch of text being looked at, with what is said around it.
 
-use super::{context::Context, piece::Piece, symbol::Gap};
+use super::{context::Context, piece::Piece, record, symbol::Gap, table::Table};
 
 /// A stretch, the text in which it stands, and the words around the number that was asked for last.
 pub(super) struct Look<'a> {
     pub text: &'a str,
     pub piece: &'a Piece,
+    /// The table in which it may stand.
+    table: &'a mut Table,
     /// What is said before the group that begins at a character, and around that which ends before one.
     before: Option<(usize, Context)>,
     around: Option<(usize, Context)>,
 }
 
 impl<'a> Look<'a> {
-    pub(super) fn new(text: &'a str, piece: &'a Piece) -> Self {
-        Self { text, piece, before: None, around: None }
+    pub(super) fn new(text: &'a str, piece: &'a Piece, table: &'a mut Table) -> Self {
+        Self { text, piece, table, before: None, around: None }
     }
 
     /// What is said around the characters `from..from + count` of the stretch.
@@ -22,7 +24,9 @@ impl<'a> Look<'a> {
             Some((at, before)) if at == from => before,
             _ => {
                 let begin = self.piece.chars.get(from).map_or(0, |it| it.at);
-                let before = Context::before(self.text, begin);
+                let own = record::own(self.text, begin);
+                let own = own.or_else(|| self.table.column(self.text, begin));
+                let before = Context::before(self.text, begin).owned(own);
                 (self.before, self.around) = (Some((from, before)), None);
                 before
             }

@@ -11,16 +11,19 @@ mod block;
 mod card;
 mod contact;
 mod context;
+mod day;
 mod field;
 mod lettered;
 mod look;
 mod national;
 mod number;
 mod piece;
+mod record;
 mod scan;
 mod secret;
 mod stream;
 mod symbol;
+mod table;
 mod tax;
 mod topic;
 mod units;
@@ -53,8 +56,11 @@ pub(crate) fn warm() {
 }
 
 /// What begins at a group of a stretch, and how many of its characters it has. What is exact comes first,
-/// what a word must name last. An amount is nothing, but as long as it is.
+/// what a word must name last. A day or an amount is nothing, but as long as it is.
 fn recognise(look: &mut Look<'_>, from: usize) -> Option<(Option<Content>, usize)> {
+    if let Some(count) = day::read(look, from) {
+        return Some((None, count));
+    }
     if let Some((kind, count)) = exact(look, from) {
         return Some((Some(kind), count));
     }

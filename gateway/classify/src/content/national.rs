@@ -59,7 +59,7 @@ fn malaysian(number: &Number, context: Option<&Context>, glued: bool) -> bool {
 /// India's Aadhaar: twelve digits, the first above 1, a check digit by Verhoeff.
 fn aadhaar(number: &Number, context: Option<&Context>, glued: bool) -> bool {
     let fits = number.digit(0) > 1 && verhoeff(&number.digits);
-    let written = number.grouped(&[&[4, 4, 4]]) && number.spaced();
+    let written = number.grouped(&[&[4, 4, 4]]) && (number.spaced() || number.hyphened());
     fits && context.is_none_or(|it| {
         it.says(Topic::Aadhaar)
             || (written && !glued && it.unnamed())

@@ -13,8 +13,9 @@ pub(super) struct Number {
     groups: SmallVec<[u8; 20]>,
     /// Whether all that parts its groups are lines' ends: a column of numbers is none.
     lines: bool,
-    /// Whether blanks alone part its groups.
+    /// Whether blanks alone part its groups, or hyphens alone.
     spaced: bool,
+    hyphened: bool,
 }
 
 impl Number {
@@ -36,8 +37,8 @@ impl Number {
     }
 
     fn written(piece: &Piece, from: usize, count: usize) -> Option<Self> {
-        let mut number =
-            Self { digits: SmallVec::new(), groups: SmallVec::new(), lines: true, spaced: true };
+        let (digits, groups) = (SmallVec::new(), SmallVec::new());
+        let mut number = Self { digits, groups, lines: true, spaced: true, hyphened: true };
         for (at, c) in piece.chars.get(from..from + count)?.iter().enumerate() {
             match number.groups.last_mut() {
                 Some(group) if c.gap == Gap::Joined => *group += 1,
@@ -45,6 +46,7 @@ impl Number {
                     number.groups.push(1);
                     number.lines &= at == 0 || c.gap == Gap::Line;
                     number.spaced &= at == 0 || c.gap == Gap::Space;
+                    number.hyphened &= at == 0 || c.gap == Gap::Hyphen;
                 }
             }
             number.digits.push(c.mark - b'0');
@@ -60,6 +62,11 @@ impl Number {
     /// Whether blanks alone part its groups.
     pub(super) fn spaced(&self) -> bool {
         self.spaced
+    }
+
+    /// Whether hyphens alone part its groups.
+    pub(super) fn hyphened(&self) -> bool {
+        self.hyphened
     }
 
     /// Whether it is written in these groups, and not as a column.

@@ -16,6 +16,11 @@ const LONG: usize = 12;
 /// A word of more letters parts two numbers. Four stand in an IBAN.
 const WORD_LETTERS_MAX: usize = 4;
 
+/// How the names of months begin.
+const MONTHS: [&[u8; 3]; 12] = [
+    b"JAN", b"FEB", b"MAR", b"APR", b"MAY", b"JUN", b"JUL", b"AUG", b"SEP", b"OCT", b"NOV", b"DEC",
+];
+
 /// A character of a stretch.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Char {
@@ -47,6 +52,8 @@ pub(super) struct Piece {
     comma: bool,
     /// Whether letters before it are attached.
     pub glued: bool,
+    /// Whether a sign of numbers stands right before it: `#`.
+    pub hashed: bool,
     /// Whether a plus sign stands before it.
     pub plus: bool,
 }
@@ -106,12 +113,26 @@ impl Piece {
                 (gap, between) = (Gap::Joined, 0);
             }
         }
-        piece.until = piece.chars.len();
-        piece.count();
+        piece.close(rest.get(..past).unwrap_or(""), rest.get(past..).unwrap_or(""));
         // After a comma only thousands belong to what stands before it.
         let first = (1..=piece.chars.len()).find(|at| piece.ends(*at));
         piece.joined &= !piece.comma || first == Some(3);
         piece
+    }
+
+    /// Closes a stretch between what was read and what stands behind it. A last group that is the hours of a
+    /// time is none of it: `2026 10:11`.
+    fn close(&mut self, read: &str, behind: &str) {
+        let timed = read.ends_with(':') && behind.starts_with(|c: char| c.is_ascii_digit());
+        let last = (1..self.chars.len()).rev().find(|at| timed && self.begins(*at));
+        let hours = |at: &usize| {
+            self.gap(*at) == Gap::Space && self.group(*at).is_some_and(|(length, _)| length <= 2)
+        };
+        if let Some(at) = last.filter(hours) {
+            self.chars.truncate(at);
+        }
+        self.until = self.chars.len();
+        self.count();
     }
 
     /// Counts the digits that follow each other.
@@ -135,7 +156,8 @@ impl Piece {
             self.joined = mark.is_some_and(|it| it.is_ascii_digit()) && last != '#' && last != ':';
             self.glued = attached && mark.is_some_and(|it| it.is_ascii_uppercase());
         }
-        self.glued |= last == '#';
+        self.hashed = last == '#';
+        self.glued |= self.hashed;
     }
 
     /// Where a stretch that is too long is parted: at the last group that begins early enough.
@@ -197,7 +219,7 @@ impl Piece {
     }
 
     /// Whether several signs stand before a place.
-    fn loose(&self, at: usize) -> bool {
+    pub(super) fn loose(&self, at: usize) -> bool {
         self.chars.get(at).is_some_and(|it| it.loose)
     }
 
@@ -227,9 +249,13 @@ impl Piece {
         digits.then_some((end - at, end))
     }
 
-    /// Whether a date begins at a place behind a blank: `12/27`, `2024-01-31`.
+    /// Whether a date begins at a place behind a blank: `12/27`, `2024-01-31`, `30 Nov`.
     pub(super) fn dated(&self, at: usize) -> bool {
         let Some((length, end)) = self.group(at) else { return false };
+        let word = [self.mark(end), self.mark(end + 1), self.mark(end + 2)];
+        if self.gap(at) == Gap::Space && self.gap(end) == Gap::Space && MONTHS.contains(&&word) {
+            return length <= 2;
+        }
         let sign = matches!(self.gap(end), Gap::Slash | Gap::Hyphen | Gap::Dot) && !self.loose(end);
         let second = self.group(end).map_or(0, |(length, _)| length);
         self.gap(at) == Gap::Space

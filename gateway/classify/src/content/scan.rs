@@ -11,6 +11,7 @@ use super::{
     piece::Piece,
     recognise, secret,
     symbol::{Symbol, escape_around, escape_letters, escaped},
+    table::Table,
 };
 use crate::{Content, Contents, bits, model::sample::floor};
 
@@ -38,11 +39,20 @@ pub(super) struct Seen {
     pub tokens: usize,
     /// Groups that may still be looked at in full.
     pub groups: u32,
+    /// The table that was seen last.
+    pub table: Table,
 }
 
 impl Default for Seen {
     fn default() -> Self {
-        Self { numbers: 0, secrets: 0, words: 0, tokens: 0, groups: GROUPS_MAX }
+        Self {
+            numbers: 0,
+            secrets: 0,
+            words: 0,
+            tokens: 0,
+            groups: GROUPS_MAX,
+            table: Table::default(),
+        }
     }
 }
 
@@ -52,7 +62,8 @@ impl Seen {
         let of = |place: usize| place.saturating_sub(gone);
         let (numbers, secrets) = (of(self.numbers), of(self.secrets));
         let (words, tokens) = (of(self.words), of(self.tokens));
-        Self { numbers, secrets, words, tokens, ..self }
+        let table = self.table.shifted(gone);
+        Self { numbers, secrets, words, tokens, table, ..self }
     }
 }
 
@@ -237,7 +248,7 @@ impl Scan<'_> {
         }
         let piece = Piece::read(self.text, begin::start(self.text, self.seen.numbers, begin));
         self.seen.numbers = piece.next().unwrap_or(0).max(begin + length);
-        let mut look = Look::new(self.text, &piece);
+        let mut look = Look::new(self.text, &piece, &mut self.seen.table);
         let mut from = 0;
         while from < piece.until && (from == 0 || self.seen.groups > 0) {
             self.seen.groups -= u32::from(piece.begins(from) && self.seen.groups > 0);

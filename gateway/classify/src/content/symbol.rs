@@ -110,12 +110,12 @@ pub(super) fn held(chars: impl Iterator<Item = char>, held: &mut Held) -> &str {
     str::from_utf8(held).unwrap_or("")
 }
 
-/// The characters of a text whose escapes are resolved.
-pub(super) fn resolved(text: &str) -> impl Iterator<Item = char> {
+/// The characters of a text whose escapes are resolved, if it has some.
+pub(super) fn resolved(text: &str, coded: bool) -> impl Iterator<Item = char> {
     let mut rest = text;
     std::iter::from_fn(move || {
         let c = rest.chars().next()?;
-        let escape = if c == '\\' { escaped(rest) } else { None };
+        let escape = if coded && c == '\\' { escaped(rest) } else { None };
         let (c, length) = escape.unwrap_or((c, c.len_utf8()));
         rest = rest.get(length..).unwrap_or("");
         Some(c)

@@ -125,7 +125,6 @@ pub(super) const MONEY: &[(Topic, &str)] = &[
     (Account, "cuenta"),
     (Account, "iban"),
     (Account, "posb"),
-    (Account, "paynow to"),
     (Account, "virtual account"),
     (Account, "konto"),
     (Account, "accountnumber"),
