@@ -14,7 +14,8 @@ pub(super) struct Bits {
     pub token: u64,
     /// Digits of ASCII.
     pub digit: u64,
-    /// `@`, `=`, `:` and a hyphen behind a hyphen.
+    /// `@`, `=`, `:`, `>`, `%`; a hyphen behind a hyphen; a quote behind a parenthesis, a single one behind a
+    /// blank as well.
     pub mark: u64,
     /// Bytes of ASCII that no number goes on behind.
     pub stop: u64,
@@ -51,9 +52,16 @@ impl Bits {
         let name = it.letters() | digit | it.within(b'-', 2) | it.is(b'_');
         let hyphens = bits(it.is(b'-'));
         let second = hyphens & (hyphens << 1 | u64::from(before.first() == Some(&b'-')));
-        let mark = bits(it.is(b'@') | it.is(b'=') | it.is(b':')) | second;
+        let space = it.is(b' ');
+        let open = bits(it.is(b'('));
+        let (single, double) = (bits(it.is(b'\'')), bits(it.is(b'"')));
+        let behind = |bits: u64, byte: u8| bits << 1 | u64::from(before.first() == Some(&byte));
+        let called = (single | double) & behind(open, b'(');
+        let quote = called | single & behind(bits(space), b' ');
+        let sign = it.is(b'@') | it.is(b'=') | it.is(b':') | it.is(b'>') | it.is(b'%');
+        let mark = bits(sign) | second | quote;
         let beyond = it.beyond_ascii();
-        let blank = it.is(b' ') | it.is(b'\n') | it.is(b'\r') | it.is(b'\t');
+        let blank = space | it.is(b'\n') | it.is(b'\r') | it.is(b'\t');
         let joins = it.within(b'(', 2) | it.is(b'/') | it.is(b'\\');
         let (stop, beyond) = (bits(!(name | beyond | blank | joins)), bits(beyond));
         let wide = if beyond == 0 { 0 } else { wide(it, Block::of(simd, before)) };
@@ -186,14 +194,17 @@ mod tests {
 
     #[test]
     fn bits_stand_where_the_bytes_do() {
-        let text = "a1@=:--._ 9é".repeat(20);
+        let text = "a1@=:--._ 9é>%('(\" '\"x".repeat(20);
         for at in 0..text.len() {
             let bits = bits_of(&text, at);
             for (place, b) in text.bytes().skip(at).take(BLOCK).enumerate() {
                 assert_eq!(bits.digit >> place & 1 == 1, b.is_ascii_digit(), "{at} {place}");
                 let hyphens =
                     b == b'-' && text.as_bytes().get((at + place).wrapping_sub(1)) == Some(&b'-');
-                let mark = matches!(b, b'@' | b'=' | b':') || hyphens;
+                let last = text.as_bytes().get((at + place).wrapping_sub(1));
+                let called = matches!(b, b'"' | b'\'') && last == Some(&b'(');
+                let quote = called || b == b'\'' && last == Some(&b' ');
+                let mark = matches!(b, b'@' | b'=' | b':' | b'>' | b'%') || hyphens || quote;
                 assert_eq!(bits.mark >> place & 1 == 1, mark, "{at} {place}");
             }
         }

@@ -14,6 +14,7 @@ mod context;
 mod field;
 mod lettered;
 mod look;
+mod naming;
 mod national;
 mod number;
 mod piece;
@@ -24,6 +25,7 @@ mod symbol;
 mod tax;
 mod topic;
 mod units;
+mod unsigned;
 mod value;
 mod words;
 

@@ -2,7 +2,7 @@
 //!
 //! The forms are those that their makers publish, or that the scanners of code hosts look for.
 
-use super::value::{exemplary, mixed, stands};
+use super::value::{exemplary, longest, mixed, stands};
 use crate::model::sample::floor;
 
 /// What a token begins with, and how many characters of its alphabet must follow.
@@ -73,6 +73,10 @@ const NAME_BYTES: usize = 48;
 const HOOKS: &[&str] = &["hooks.slack.com/services/", "discord.com/api/webhooks/"];
 /// Bytes in which such a URL begins before its last part.
 const HOOK_BYTES: usize = 72;
+/// What a header says before its token, and characters of the token without a sign in them: an identifier in
+/// groups of hex has fewer.
+const BEARER: &[u8] = b"bearer ";
+const BEARER_MIN: usize = 16;
 /// Bytes behind the first line of a private key in which its body must stand, for which it may have
 /// headers between, and characters of one line of it at least.
 const BODY_BYTES: usize = 320;
@@ -125,6 +129,13 @@ fn web_token(word: &str) -> bool {
 pub(super) fn hook(text: &str, at: usize, word: &str) -> bool {
     let before = text.get(floor(text, at.saturating_sub(HOOK_BYTES))..at).unwrap_or("");
     before.ends_with('/') && HOOKS.iter().any(|it| before.contains(it)) && mixed(word)
+}
+
+/// Whether a word behind `Bearer` is what a header of HTTP has there.
+pub(super) fn bearer(text: &str, at: usize, word: &str) -> bool {
+    let before = text.as_bytes().get(at.saturating_sub(BEARER.len())..at).unwrap_or_default();
+    let said = before.eq_ignore_ascii_case(BEARER);
+    said && !stands(word) && mixed(word) && longest(word).len() >= BEARER_MIN
 }
 
 /// Whether a private key begins at five hyphens (RFC 7468, OpenSSH, PGP), and a body is behind its first

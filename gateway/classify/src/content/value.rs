@@ -80,6 +80,10 @@ const STANDS: &[&str] = &[
 const BEGIN: &[&str] =
     &["your", "changeme", "replace", "insert", "enterthe", "enteryour", "puthere"];
 
+/// Characters of which chance can be told, and of which it is told well.
+const CHANCE_MIN: usize = 16;
+const CHANCE_LONG: usize = 32;
+
 /// Whether a value stands for another: `<password>`, `${PASSWORD}`, `***`, `changeme`, `your-api-key`.
 pub(super) fn stands(value: &str) -> bool {
     let begun = value.starts_with(['<', '$', '{', '[', '%', '…']);
@@ -146,6 +150,24 @@ pub(super) fn mixed(body: &str) -> bool {
     let capitals = longest.bytes().any(|b| b.is_ascii_uppercase());
     let letters = longest.bytes().any(|b| b.is_ascii_alphabetic());
     seen.count_ones() >= 8 && letters && (digits || capitals)
+}
+
+/// Whether nothing but chance could have written a value: letters and digits take turns in it as they do in
+/// no word and in no name of several words, and it is no part of a JSON Web Token.
+pub(super) fn chance(value: &str) -> bool {
+    let part = longest(value);
+    // A word may go on in small letters behind a capital one.
+    let turn = |pair: &[u8]| match pair {
+        [a, b] if a.is_ascii_digit() != b.is_ascii_digit() => true,
+        [a, b] => a.is_ascii_lowercase() && b.is_ascii_uppercase(),
+        _ => false,
+    };
+    let turns = part.as_bytes().windows(2).filter(|pair| turn(pair)).count();
+    let digits = part.bytes().any(|b| b.is_ascii_digit());
+    let plain = !value.contains('.') && !value.starts_with("eyJ");
+    // The longer it is, the less chance strays from its mean.
+    let share = if part.len() < CHANCE_LONG { 4 } else { 5 };
+    plain && part.len() >= CHANCE_MIN && digits && turns * share > part.len()
 }
 
 /// A text's longest part of letters and digits.
