@@ -84,7 +84,7 @@ impl<'a> Field<'a> {
         (at, width): (usize, usize),
         also: fn(char) -> bool,
     ) -> Self {
-        let name = named.trim_end_matches([' ', '"', '\'', '\\', ':', '*', '`']);
+        let name = named.trim_end_matches([' ', '"', '\'', '\\', ':', '*', '`', ']']);
         let from = at + width;
         let behind = text.get(from..floor(text, from + STRING_BYTES)).unwrap_or("");
         let behind = behind.strip_prefix(['>', '=']).unwrap_or(behind);

@@ -53,6 +53,7 @@ const PASSWORDS: &[&str] = &[
     "password",
     "passwd",
     "pwd",
+    "passphrase",
     "passwort",
     "kennwort",
     "wachtwoord",
@@ -60,6 +61,7 @@ const PASSWORDS: &[&str] = &[
     "motdepasse",
     "palavrapasse",
     "contraseña",
+    "contrasena",
     "CONTRASEÑA",
     "hasło",
     "пароль",
@@ -72,6 +74,7 @@ const PASSWORDS: &[&str] = &[
     "รหัสผ่าน",
     "mậtkhẩu",
     "katasandi",
+    "kodesandi",
     "katalaluan",
     "पासवर्ड",
     "পাসওয়ার্ড",
@@ -83,7 +86,9 @@ const PASSWORDS: &[&str] = &[
     "كلمة السر",
 ];
 /// Names that are short, and so stand behind a low line or for themselves: `DB_PASS`, `PGPASS`.
-const SHORT: &[&str] = &["pass", "pw", "senha"];
+const SHORT: &[&str] = &["pass", "pw", "senha", "sandi"];
+/// Words that end in one and name nothing that is kept.
+const WORDS: &[&str] = &["bypass", "compass", "trespass", "surpass", "overpass", "underpass"];
 /// Names that may be of a number of another kind as well: what is of digits alone is no password there.
 const CODES: &[&str] = &["ລະຫັດ"];
 /// What says between a name and its sign that the value comes: `password is: …`, `密码是：…`.
@@ -129,7 +134,8 @@ pub(super) fn said(text: &str) -> Option<Named> {
         let before = at.checked_sub(1).and_then(|at| text.as_bytes().get(at));
         before.is_some_and(u8::is_ascii_lowercase)
     };
-    if ends(SHORT).is_some_and(|at| !small(&at)) || ends(CODES).is_some() {
+    let short = |at: usize| !small(&at) && ends(WORDS).is_none();
+    if ends(SHORT).is_some_and(short) || ends(CODES).is_some() {
         return Some(Named::Likely);
     }
     if ends(KEYS).is_some() {
@@ -176,7 +182,8 @@ pub(super) fn likely(before: &[u8]) -> bool {
         b"ue" => longer(b"value"),
         b"rt" => longer(b"wort"),
         b"ha" => longer(b"senha"),
-        b"se" => longer(b"passe"),
+        b"se" => longer(b"passe") || longer(b"phrase"),
+        b"na" => longer(b"sena"),
         b"is" => longer(b" is"),
         b"es" => longer(b" es"),
         b"st" => longer(b" ist") || longer(b" est"),

@@ -212,7 +212,7 @@ impl Scan<'_> {
     #[inline]
     fn names(&self, at: usize) -> bool {
         let before = self.text.as_bytes().get(..at).unwrap_or_default();
-        let quoted = |b: &u8| matches!(*b, b' ' | b'"' | b'\'' | b'\\' | b':' | b'*' | b'`');
+        let quoted = |b: &u8| matches!(*b, b' ' | b'"' | b'\'' | b'\\' | b':' | b'*' | b'`' | b']');
         let kept = before.iter().rev().take(4).take_while(|b| quoted(b)).count();
         naming::likely(before.get(..before.len() - kept).unwrap_or_default())
     }

@@ -1,5 +1,5 @@
-//! Secrets whose name and value no `=` or `:` joins: elements of XML, calls, SQL, flags of a command, pairs of
-//! a name and a value.
+//! Secrets whose name and value no `=` or `:` joins: elements of XML, calls, words of SQL, flags of commands,
+//! pairs of a name and a value.
 
 use super::{
     field::Field,
@@ -16,6 +16,10 @@ const USER_BYTES: usize = 48;
 const NAMING: &[&str] = &["property", "string", "entry", "param", "prop"];
 /// Flags behind which a user and a password stand.
 const USERS: &[&str] = &["-u", "-U", "--user", "--proxy-user"];
+/// What asks a server, by its name or by a URL: elsewhere a user and a group stand behind such flags.
+const ASKS: &[&str] = &["curl", "http", "wget"];
+/// Bytes of a command in which that stands.
+const COMMAND_BYTES: usize = 200;
 /// What a call is named before the name of what it sets.
 const SETTERS: &[&str] = &["set", "with"];
 
@@ -54,9 +58,17 @@ pub(super) fn element(text: &str, at: usize) -> Option<usize> {
         NAMING.iter().any(|it| tag.strip_prefix(it).is_some_and(|rest| rest.starts_with(' ')))
             && attribute(head, &["name", "key"])
     };
-    let field = Field::of(text, name, (at, 1), |c| c == '<');
-    let closed = text.as_bytes().get(field.end..field.end + 2) == Some(b"</");
-    (named && closed && field.secret()).then_some(field.end)
+    if !named {
+        return None;
+    }
+    let behind = text.get(at + 1..floor(text, at + 1 + BEFORE_BYTES))?;
+    let inner = behind.trim_start();
+    let inner = inner.strip_prefix("<![CDATA[").unwrap_or(inner);
+    let width = 1 + behind.len() - inner.len();
+    let field = Field::of(text, name, (at, width), |c| matches!(c, '<' | ']'));
+    let rest = text.get(field.end..floor(text, field.end + BEFORE_BYTES))?;
+    let closed = rest.strip_prefix("]]>").unwrap_or(rest).trim_start().starts_with("</");
+    (closed && field.secret()).then_some(field.end)
 }
 
 /// Whether a text ends in one of some words and a sign behind it.
@@ -141,11 +153,20 @@ pub(super) fn user(text: &str, at: usize) -> Option<usize> {
         return None;
     }
     let head = before(text, at, USER_BYTES);
-    let head = head.get(..head.len() - name(head).len())?;
+    let user = name(head);
+    let head = head.get(..head.len() - user.len())?;
+    let joined = user.starts_with("-u") && head.ends_with(char::is_whitespace);
     let head = head.trim_end_matches(['"', '\'']);
     let flag = head.strip_suffix([' ', '=']).unwrap_or(head);
     let word = flag.rsplit(char::is_whitespace).next()?;
-    if !USERS.contains(&word) {
+    if joined || USERS.contains(&word) { password(text, at) } else { None }
+}
+
+/// Where the password ends that stands behind a colon, in a command that asks a server.
+fn password(text: &str, at: usize) -> Option<usize> {
+    let head = before(text, at, COMMAND_BYTES);
+    let tail = text.get(at..floor(text, at + COMMAND_BYTES)).unwrap_or("");
+    if !ASKS.iter().any(|it| head.contains(it) || tail.contains(it)) {
         return None;
     }
     let field = Field::of(text, "password", (at, 1), |c| c == ')');

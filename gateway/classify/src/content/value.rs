@@ -73,6 +73,13 @@ const STANDS: &[&str] = &[
     "accesskey",
     "accesstoken",
     "authtoken",
+    "sha256",
+    "sha512",
+    "bcrypt",
+    "argon2",
+    "argon2i",
+    "argon2id",
+    "pbkdf2",
     "abc",
     "abcd",
 ];
@@ -112,19 +119,20 @@ fn word(value: &str) -> bool {
     STANDS.iter().any(is) || BEGIN.iter().any(begins)
 }
 
-/// Whether a value is of a program: a call, a place in a list, a name with dots in it, a path.
+/// Whether a value is of a program: a call, a place in a list, a type, a name with dots in it,
+/// a path.
 pub(super) fn computed(value: &str) -> bool {
     let of_name =
         |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'.' | b':' | b'-' | b'>');
     let name = value.bytes().take_while(|b| of_name(*b)).count();
-    let called = name > 0 && matches!(value.as_bytes().get(name), Some(b'(' | b'['));
+    let called = name > 0 && matches!(value.as_bytes().get(name), Some(b'(' | b'[' | b'<'));
     let letter =
         |part: &str| part.bytes().next().is_some_and(|b| b.is_ascii_alphabetic() || b == b'_');
     let dotted = name == value.len() && value.contains('.') && value.split('.').all(letter);
     // A tag of YAML, a path.
     let plain = |rest: &str| rest.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_');
     let tagged = value.strip_prefix('!').is_some_and(plain);
-    called || dotted || tagged || value.starts_with(['/', '~'])
+    called || dotted || tagged || value.starts_with(['/', '~', ':'])
 }
 
 /// Whether a value looks like a password: letters with digits or signs among them, or of both sizes with

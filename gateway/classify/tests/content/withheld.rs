@@ -178,6 +178,9 @@ const NONE: &[&str] = &[
     "Authorization: Bearer 550e8400-e29b-41d4-a716-446655440000",
     "SKABCDEFGHIJKLMNOPQRSTUVWXYZABCDEF",
     "the compass: Zx81kq9w",
+    "LOCAL_BYPASS: ty_24_of_x",
+    "password: Option<Vec<u16>>,",
+    "hash_password::<sha2::Sha256>(x)",
 ];
 
 #[test]
