@@ -63,9 +63,10 @@ pub(super) fn element(text: &str, at: usize) -> Option<usize> {
     }
     let behind = text.get(at + 1..floor(text, at + 1 + BEFORE_BYTES))?;
     let inner = behind.trim_start();
-    let inner = inner.strip_prefix("<![CDATA[").unwrap_or(inner);
-    let width = 1 + behind.len() - inner.len();
-    let field = Field::of(text, name, (at, width), |c| matches!(c, '<' | ']'));
+    let kept = inner.strip_prefix("<![CDATA[");
+    let width = 1 + behind.len() - kept.unwrap_or(inner).len();
+    let ends: fn(char) -> bool = if kept.is_some() { |c| c == ']' } else { |c| c == '<' };
+    let field = Field::of(text, name, (at, width), ends);
     let rest = text.get(field.end..floor(text, field.end + BEFORE_BYTES))?;
     let closed = rest.strip_prefix("]]>").unwrap_or(rest).trim_start().starts_with("</");
     (closed && field.secret()).then_some(field.end)

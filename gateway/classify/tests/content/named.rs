@@ -34,6 +34,7 @@ fn an_element_of_xml_holds_what_its_tag_names() {
             "<apiKey>ghp_{36}</apiKey>",
             "<password>\n  Zx9kLm2p\n</password>",
             "<password><![CDATA[Zx9kLm2p]]></password>",
+            "<password>Zx9]kLm2p</password>",
         ],
         1,
     );
