@@ -328,13 +328,15 @@ impl Scan<'_> {
         let start = (start + escape_letters(bytes, start)).min(end);
         self.seen.words = end;
         let word = self.text.get(start..end).unwrap_or("");
-        let secret = secret::token(word)
-            || secret::hook(self.text, start, word)
-            || secret::bearer(self.text, start, word);
+        let token = secret::token(word) || secret::hook(self.text, start, word);
+        let secret = token || secret::bearer(self.text, start, word);
         if word.len() >= TOKEN_MIN && secret {
             self.found.add(Content::Secret);
             self.seen.tokens = self.seen.tokens.max(end);
-            self.seen.numbers = self.seen.numbers.max(end);
+            // What `Bearer` tells may have digits in its first letters, before which nothing told of it.
+            if token {
+                self.seen.numbers = self.seen.numbers.max(end);
+            }
             self.seen.secrets = self.seen.secrets.max(end);
         }
     }
