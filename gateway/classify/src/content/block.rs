@@ -14,7 +14,8 @@ pub(super) struct Bits {
     pub token: u64,
     /// Digits of ASCII.
     pub digit: u64,
-    /// `@`, `=`, `:` and a hyphen behind a hyphen.
+    /// `@`, `=`, `:`, `>`, `%`; a hyphen behind a hyphen; a quote behind a parenthesis, a single one behind a
+    /// blank as well.
     pub mark: u64,
     /// Bytes of ASCII that no number goes on behind.
     pub stop: u64,
@@ -51,9 +52,25 @@ impl Bits {
         let name = it.letters() | digit | it.within(b'-', 2) | it.is(b'_');
         let hyphens = bits(it.is(b'-'));
         let second = hyphens & (hyphens << 1 | u64::from(before.first() == Some(&b'-')));
-        let mark = bits(it.is(b'@') | it.is(b'=') | it.is(b':')) | second;
+        let space = it.is(b' ');
+        let (single, double, ends) = (it.is(b'\''), it.is(b'"'), it.is(b'>'));
+        let percent = it.is(b'%');
+        let rare = bits(single | double | ends | percent);
+        // Most blocks have none of these.
+        let rare = if rare == 0 {
+            0
+        } else {
+            // What a byte means by the one before it, or by the one behind, which is not known at the end.
+            let behind = |bits: u64, byte: u8| bits << 1 | u64::from(before.first() == Some(&byte));
+            let (single, double) = (bits(single), bits(double));
+            let called = (single | double) & behind(bits(it.is(b'(')), b'(');
+            let quote = called | single & behind(bits(space), b' ');
+            let closes = bits(ends) & ((bits(name) | single | double) << 1 | 1);
+            quote | closes | bits(percent) & (bits(it.is(b'4')) >> 1 | 1 << (BLOCK - 1))
+        };
+        let mark = bits(it.is(b'@') | it.is(b'=') | it.is(b':')) | second | rare;
         let beyond = it.beyond_ascii();
-        let blank = it.is(b' ') | it.is(b'\n') | it.is(b'\r') | it.is(b'\t');
+        let blank = space | it.is(b'\n') | it.is(b'\r') | it.is(b'\t');
         let joins = it.within(b'(', 2) | it.is(b'/') | it.is(b'\\');
         let (stop, beyond) = (bits(!(name | beyond | blank | joins)), bits(beyond));
         let wide = if beyond == 0 { 0 } else { wide(it, Block::of(simd, before)) };
@@ -186,14 +203,21 @@ mod tests {
 
     #[test]
     fn bits_stand_where_the_bytes_do() {
-        let text = "a1@=:--._ 9é".repeat(20);
+        let text = "a1@=:--._ 9é>%('(\" '\"x>%40\">".repeat(20);
         for at in 0..text.len() {
             let bits = bits_of(&text, at);
             for (place, b) in text.bytes().skip(at).take(BLOCK).enumerate() {
                 assert_eq!(bits.digit >> place & 1 == 1, b.is_ascii_digit(), "{at} {place}");
                 let hyphens =
                     b == b'-' && text.as_bytes().get((at + place).wrapping_sub(1)) == Some(&b'-');
-                let mark = matches!(b, b'@' | b'=' | b':') || hyphens;
+                let last = text.as_bytes().get((at + place).wrapping_sub(1));
+                let called = matches!(b, b'"' | b'\'') && last == Some(&b'(');
+                let quote = called || b == b'\'' && last == Some(&b' ');
+                let name = |b: &u8| b.is_ascii_alphanumeric() || b"-._'\"".contains(b);
+                let closes = b == b'>' && (place == 0 || last.is_some_and(name));
+                let next = text.as_bytes().get(at + place + 1);
+                let percent = b == b'%' && (place == BLOCK - 1 || next == Some(&b'4'));
+                let mark = matches!(b, b'@' | b'=' | b':') || hyphens || quote || closes || percent;
                 assert_eq!(bits.mark >> place & 1 == 1, mark, "{at} {place}");
             }
         }

@@ -130,6 +130,7 @@ pub(super) fn mail(text: &str, at: usize, width: usize) -> bool {
     let begin = before.len() - name;
     let begin = begin + usize::from(name > 0 && escapes(before.as_bytes(), begin));
     let name = before.get(begin..).unwrap_or("");
+    let name = if name.is_empty() { quoted(before) } else { name };
     let of_domain = |c: char| c.is_alphanumeric() || matches!(c, '.' | '-' | '．');
     let taken = |c: &char| of_domain(*c) || unseen(*c);
     let domain: usize = behind.chars().take_while(taken).map(char::len_utf8).sum();
@@ -153,11 +154,23 @@ pub(super) fn mail(text: &str, at: usize, width: usize) -> bool {
     address(latin.unwrap_or(name), plain) || address(latin.unwrap_or(name), domain)
 }
 
+/// What is quoted at the end of a text, as a name with blanks is before an `@`; nothing where that is none.
+fn quoted(before: &str) -> &str {
+    let inner = before.strip_suffix('"').and_then(|it| it.rsplit_once('"'));
+    let name = inner.map_or("", |(_, name)| name);
+    let plain =
+        name.len() <= LOCAL_BYTES_MAX && name.bytes().all(|b| b == b' ' || b.is_ascii_graphic());
+    if plain { name } else { "" }
+}
+
 /// Whether a name and a domain are those of a mail address.
 fn address(name: &str, domain: &str) -> bool {
     let domain = domain.trim_end_matches(['.', '-']);
     let name = name.trim_start_matches(['.', '\'', '`', '*', '/', '=', '{', '|', '?', '&']);
     let host = |c: char| matches!(c, '.' | '．');
+    // Of a long query or path, the address is the end.
+    let long = name.len() > LOCAL_BYTES_MAX;
+    let name = if long { name.rsplit(['/', '=', '?', '&']).next().unwrap_or("") } else { name };
     let Some((rest, top)) = domain.rsplit_once(host) else { return false };
     let lettered = top.chars().count() >= 2 && top.chars().all(char::is_alphabetic);
     let named = !name.is_empty() && name.len() <= LOCAL_BYTES_MAX && name != "git";

@@ -1,78 +1,11 @@
 //! Secrets that a name tells: passwords of connection strings and of settings, long keys, headers.
 
-use super::value::{computed, drawn, longest, mixed, stands};
+use super::{
+    naming::{Named, begin, said},
+    value::{chance, computed, drawn, longest, mixed, stands},
+};
 use crate::model::sample::floor;
 
-/// Names of fields whose value is a secret where it is long and mixed.
-const NAMES: &[&str] = &[
-    "secret_access_key",
-    "secretaccesskey",
-    "accountkey",
-    "account_key",
-    "sharedaccesskey",
-    "client_secret",
-    "clientsecret",
-    "client-secret",
-    "app_secret",
-    "appsecret",
-    "api_secret",
-    "apisecret",
-    "api-secret",
-    "webhook_secret",
-    "signing_secret",
-    "shared_secret",
-    "jwt_secret",
-    "api_key",
-    "apikey",
-    "api-key",
-    "access_key",
-    "accesskey",
-    "access-key",
-    "secret_key",
-    "secretkey",
-    "secret-key",
-    "private_key",
-    "privatekey",
-    "private-key",
-    "encryption_key",
-    "encryptionkey",
-    "signing_key",
-    "subscription-key",
-    "subscription_key",
-    "access_token",
-    "accesstoken",
-    "access-token",
-    "auth_token",
-    "authtoken",
-    "auth-token",
-    "api_token",
-    "apitoken",
-    "api-token",
-    "refresh_token",
-    "refreshtoken",
-    "bearer_token",
-    "bot_token",
-    "密钥",
-    "密鑰",
-    "金鑰",
-];
-/// Names of a field that holds a password.
-const PASSWORDS: &[&str] = &[
-    "password",
-    "passwd",
-    "pwd",
-    "密码",
-    "密碼",
-    "口令",
-    "パスワード",
-    "비밀번호",
-    "รหัสผ่าน",
-    "mật khẩu",
-    "kata sandi",
-    "kata laluan",
-];
-/// Names that are short, and so stand behind a low line or for themselves: `DB_PASS`, `PGPASS`.
-const SHORT: &[&str] = &["pass"];
 /// What else stands in a connection string.
 const SERVERS: &[&str] = &["server=", "host=", "data source=", "datasource=", "user id=", "uid="];
 /// Characters of a value that is taken for a secret by its name, and of a password where what stands
@@ -83,8 +16,10 @@ const PASSWORD_MIN: usize = 4;
 const BASIC_MIN: usize = 8;
 /// Bytes in which the other fields of a connection string are looked for.
 const STRING_BYTES: usize = 200;
+/// Digits of a password that has nothing else: fewer are a code or a PIN.
+const DIGITS_MIN: usize = 6;
 /// Bytes in which a name stands.
-const NAME_BYTES: usize = 32;
+const NAME_BYTES: usize = 48;
 
 /// What stands before the `@` at a place, where a URL begins there.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -109,6 +44,10 @@ pub(super) fn login(text: &str, at: usize) -> Login {
         None if rest.contains(['?', '<', ',', ')']) => Login::None,
         None => Login::Name,
         Some((name, password)) => {
+            // A port, and a query in which the address stands.
+            if password.contains('?') && password.contains('=') {
+                return Login::None;
+            }
             let same = !name.is_empty() && name.eq_ignore_ascii_case(password);
             let none = same || rest.contains('<') || stands(password);
             if none { Login::Name } else { Login::Password }
@@ -116,24 +55,36 @@ pub(super) fn login(text: &str, at: usize) -> Login {
     }
 }
 
-/// A value behind a `=` or `:`, and what is said of it.
-struct Field<'a> {
+/// A value behind a name, and what is said of it.
+pub(super) struct Field<'a> {
     text: &'a str,
     /// Where the sign stands.
     at: usize,
     /// What stands before the sign, without what quotes it.
     name: &'a str,
     /// What stands behind it, without what quotes it.
-    value: &'a str,
+    pub value: &'a str,
     /// Where the value ends.
-    end: usize,
+    pub end: usize,
     quoted: bool,
 }
 
 impl<'a> Field<'a> {
+    /// The one behind a `=` or `:` of some bytes.
     fn at(text: &'a str, at: usize, width: usize) -> Self {
         let before = text.get(floor(text, at.saturating_sub(NAME_BYTES))..at).unwrap_or("");
-        let name = before.trim_end_matches([' ', '"', '\'', '\\', ':', '*', '`']);
+        Self::of(text, before, (at, width), |_| false)
+    }
+
+    /// The one that is named by a text, and whose value stands behind a sign of some bytes up to what ends
+    /// every value, or to what ends this one.
+    pub(super) fn of(
+        text: &'a str,
+        named: &'a str,
+        (at, width): (usize, usize),
+        also: fn(char) -> bool,
+    ) -> Self {
+        let name = named.trim_end_matches([' ', '"', '\'', '\\', ':', '*', '`', ']']);
         let from = at + width;
         let behind = text.get(from..floor(text, from + STRING_BYTES)).unwrap_or("");
         let behind = behind.strip_prefix(['>', '=']).unwrap_or(behind);
@@ -146,14 +97,22 @@ impl<'a> Field<'a> {
                     c,
                     ';' | '"' | '\'' | '&' | ',' | '\\' | '`' | '，' | '。' | '；' | '」' | '、'
                 )
+                || also(c)
         };
         let value = rest.get(..rest.find(ends).unwrap_or(rest.len())).unwrap_or("");
         let end = floor(text, from + STRING_BYTES) - rest.len() + value.len();
         Self { text, at, name, value, end, quoted }
     }
 
-    fn says(&self, names: &[&str]) -> bool {
-        names.iter().any(|name| ends_with(self.name, name))
+    /// Whether the value is a secret by its name.
+    pub(super) fn secret(&self) -> bool {
+        match said(self.name) {
+            Some(Named::Password) => self.password() || self.digits(),
+            Some(Named::Likely) => self.password(),
+            Some(Named::Key) => self.key(),
+            Some(Named::Loose) => self.key() && chance(self.value),
+            None => false,
+        }
     }
 
     /// Whether the value is one that is written out, and stands for no other.
@@ -163,18 +122,16 @@ impl<'a> Field<'a> {
 
     /// Whether the value is a password: what stands around it says so, or the value looks like one.
     fn password(&self) -> bool {
-        let named = self.says(PASSWORDS) || (self.says(SHORT) && self.whole("pass".len()));
-        named
-            && self.value.len() >= PASSWORD_MIN
+        self.value.len() >= PASSWORD_MIN
             && self.written()
             && (drawn(self.value) || self.set() || self.connects())
     }
 
-    /// Whether a name of some bytes is not the end of a longer word.
-    fn whole(&self, bytes: usize) -> bool {
-        let before = self.name.len().checked_sub(bytes + 1);
-        let last = before.and_then(|at| self.name.as_bytes().get(at));
-        !last.is_some_and(u8::is_ascii_lowercase)
+    /// Whether the value is of digits alone, and enough for a password.
+    fn digits(&self) -> bool {
+        self.value.len() >= DIGITS_MIN
+            && self.value.bytes().all(|b| b.is_ascii_digit())
+            && !stands(self.value)
     }
 
     /// Whether this is a line of settings: a name in capitals, and a value right behind it.
@@ -205,15 +162,12 @@ impl<'a> Field<'a> {
             && value.bytes().all(|b| b.is_ascii_alphanumeric() || b"+/=_-.~".contains(&b))
             && value.bytes().any(|b| b.is_ascii_digit())
             && mixed(value)
-            && self.says(NAMES)
             && self.written()
     }
 
     /// Where the credentials of a header of HTTP end: `Authorization: Bearer …`, `Basic …`.
     fn header(&self) -> Option<usize> {
-        if !self.says(&["authorization"]) {
-            return None;
-        }
+        begin(self.name, "authorization")?;
         let rest = self.text.get(self.end..floor(self.text, self.end + STRING_BYTES))?;
         let value = rest.trim_start_matches(' ');
         let of_token = |b: &u8| b.is_ascii_alphanumeric() || b"+/=_-.~".contains(b);
@@ -237,15 +191,7 @@ impl<'a> Field<'a> {
 /// key, a header's credentials.
 pub(super) fn named(text: &str, at: usize, width: usize) -> Option<usize> {
     let field = Field::at(text, at, width);
-    if field.password() || field.key() {
-        return Some(field.end);
-    }
-    field.header()
-}
-
-fn ends_with(text: &str, name: &str) -> bool {
-    let from = text.len().checked_sub(name.len());
-    from.and_then(|from| text.get(from..)).is_some_and(|it| it.eq_ignore_ascii_case(name))
+    if field.secret() { Some(field.end) } else { field.header() }
 }
 
 /// Whether a text holds a name, in capitals or not.

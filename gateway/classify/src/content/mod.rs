@@ -15,6 +15,7 @@ mod day;
 mod field;
 mod lettered;
 mod look;
+mod naming;
 mod national;
 mod number;
 mod piece;
@@ -27,6 +28,7 @@ mod table;
 mod tax;
 mod topic;
 mod units;
+mod unsigned;
 mod value;
 mod words;
 

@@ -8,10 +8,12 @@ use super::{
     card, contact,
     field::{self, Login},
     look::Look,
+    naming,
     piece::Piece,
     recognise, secret,
     symbol::{Symbol, escape_around, escape_letters, escaped},
     table::Table,
+    unsigned,
 };
 use crate::{Content, Contents, bits, model::sample::floor};
 
@@ -183,7 +185,12 @@ impl Scan<'_> {
         match self.text.as_bytes().get(at) {
             Some(b'@') => self.at_sign(at, 1),
             Some(b'-') if at > self.seen.secrets => self.hyphens(at - 1),
-            Some(b'=' | b':') if at >= self.seen.secrets && self.names(at) => self.field(at, 1),
+            Some(b'%') if unsigned::at_sign(self.text, at) => self.at_sign(at, 3),
+            _ if at < self.seen.secrets => {}
+            Some(b'=' | b':') if self.names(at) => self.field(at, 1),
+            Some(b':') => self.secret(at, unsigned::user),
+            Some(b'>') if self.names(at) => self.secret(at, unsigned::element),
+            Some(b'\'' | b'"') => self.secret(at, unsigned::quoted),
             _ => {}
         }
     }
@@ -212,22 +219,13 @@ impl Scan<'_> {
         }
     }
 
-    /// Whether what stands before a `=` or `:` could end a name of a secret: every such name ends in one of
-    /// these pairs of letters or beyond ASCII, and may be quoted.
+    /// Whether what stands before a sign could end a name of a secret; it may be quoted.
     #[inline]
     fn names(&self, at: usize) -> bool {
         let before = self.text.as_bytes().get(..at).unwrap_or_default();
-        let quoted = |b: &u8| matches!(*b, b' ' | b'"' | b'\'' | b'\\' | b':' | b'*' | b'`');
+        let quoted = |b: &u8| matches!(*b, b' ' | b'"' | b'\'' | b'\\' | b':' | b'*' | b'`' | b']');
         let kept = before.iter().rev().take(4).take_while(|b| quoted(b)).count();
-        let before = before.get(..before.len() - kept).unwrap_or_default();
-        let [.., first, last] = before else { return false };
-        let pair = [first | 0x20, last | 0x20];
-        !last.is_ascii()
-            || !first.is_ascii()
-            || matches!(
-                &pair,
-                b"ey" | b"et" | b"en" | b"rd" | b"wd" | b"ss" | b"on" | b"di" | b"an"
-            )
+        naming::likely(before.get(..before.len() - kept).unwrap_or_default())
     }
 
     /// A digit, or a byte that may end one: what number could it be of?
@@ -290,10 +288,23 @@ impl Scan<'_> {
             self.found.add(Content::Secret);
         }
         self.seen.secrets = self.seen.secrets.max(at + count);
+        if count == 2 {
+            self.secret(at, unsigned::flag);
+        }
     }
 
     fn field(&mut self, at: usize, width: usize) {
-        if let Some(end) = field::named(self.text, at, width) {
+        let named = field::named(self.text, at, width);
+        self.ends(named.or_else(|| unsigned::paired(self.text, at, width)));
+    }
+
+    fn secret(&mut self, at: usize, read: fn(&str, usize) -> Option<usize>) {
+        self.ends(read(self.text, at));
+    }
+
+    /// Counts a secret that ends at a place: what is within it is none of its own.
+    fn ends(&mut self, end: Option<usize>) {
+        if let Some(end) = end {
             self.found.add(Content::Secret);
             self.seen.secrets = end;
             self.seen.tokens = self.seen.tokens.max(end);
@@ -328,11 +339,15 @@ impl Scan<'_> {
         let start = (start + escape_letters(bytes, start)).min(end);
         self.seen.words = end;
         let word = self.text.get(start..end).unwrap_or("");
-        let secret = secret::token(word) || secret::hook(self.text, start, word);
+        let token = secret::token(word) || secret::hook(self.text, start, word);
+        let secret = token || secret::bearer(self.text, start, word);
         if word.len() >= TOKEN_MIN && secret {
             self.found.add(Content::Secret);
             self.seen.tokens = self.seen.tokens.max(end);
-            self.seen.numbers = self.seen.numbers.max(end);
+            // What `Bearer` tells may have digits in its first letters, before which nothing told of it.
+            if token {
+                self.seen.numbers = self.seen.numbers.max(end);
+            }
             self.seen.secrets = self.seen.secrets.max(end);
         }
     }

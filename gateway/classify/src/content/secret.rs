@@ -2,7 +2,7 @@
 //!
 //! The forms are those that their makers publish, or that the scanners of code hosts look for.
 
-use super::value::{exemplary, mixed, stands};
+use super::value::{exemplary, longest, mixed, stands};
 use crate::model::sample::floor;
 
 /// What a token begins with, and how many characters of its alphabet must follow.
@@ -73,6 +73,10 @@ const NAME_BYTES: usize = 48;
 const HOOKS: &[&str] = &["hooks.slack.com/services/", "discord.com/api/webhooks/"];
 /// Bytes in which such a URL begins before its last part.
 const HOOK_BYTES: usize = 72;
+/// What a header says before its token, and characters of the token without a sign in them: an identifier in
+/// groups of hex has fewer.
+const BEARER: &[u8] = b"bearer ";
+const BEARER_MIN: usize = 16;
 /// Bytes behind the first line of a private key in which its body must stand, for which it may have
 /// headers between, and characters of one line of it at least.
 const BODY_BYTES: usize = 320;
@@ -88,9 +92,31 @@ pub(super) fn token(word: &str) -> bool {
     joints.any(|(at, _)| word.get(at + 1..).is_some_and(|rest| begins(rest, HEAD_MIN)))
 }
 
+/// What a token may begin with: of each first byte the second ones, one bit each by their lower five bits.
+static PAIRS: [u32; 256] = pairs();
+
+#[allow(clippy::indexing_slicing, reason = "a constant: a slip stops the compiler")]
+const fn pairs() -> [u32; 256] {
+    let mut pairs = [0; 256];
+    pairs[b'e' as usize] = 1 << (b'y' & 31);
+    let mut at = 0;
+    while at < TOKENS.len() {
+        let head = TOKENS[at].0.as_bytes();
+        pairs[head[0] as usize] |= 1 << (head[1] & 31);
+        at += 1;
+    }
+    pairs
+}
+
 /// Whether a token whose head has at least so many bytes begins here.
 fn begins(word: &str, head_min: usize) -> bool {
     let bytes = word.as_bytes();
+    let likely = |first: u8, second: u8| {
+        PAIRS.get(usize::from(first)).is_some_and(|it| it >> (second & 31) & 1 == 1)
+    };
+    if !matches!(bytes, [first, second, ..] if likely(*first, *second)) {
+        return false;
+    }
     if bytes.starts_with(b"eyJ") {
         return head_min == 1 && web_token(word);
     }
@@ -125,6 +151,13 @@ fn web_token(word: &str) -> bool {
 pub(super) fn hook(text: &str, at: usize, word: &str) -> bool {
     let before = text.get(floor(text, at.saturating_sub(HOOK_BYTES))..at).unwrap_or("");
     before.ends_with('/') && HOOKS.iter().any(|it| before.contains(it)) && mixed(word)
+}
+
+/// Whether a word behind `Bearer` is what a header of HTTP has there.
+pub(super) fn bearer(text: &str, at: usize, word: &str) -> bool {
+    let before = text.as_bytes().get(at.saturating_sub(BEARER.len())..at).unwrap_or_default();
+    let said = before.eq_ignore_ascii_case(BEARER);
+    said && !stands(word) && mixed(word) && longest(word).len() >= BEARER_MIN
 }
 
 /// Whether a private key begins at five hyphens (RFC 7468, OpenSSH, PGP), and a body is behind its first

@@ -73,12 +73,23 @@ const STANDS: &[&str] = &[
     "accesskey",
     "accesstoken",
     "authtoken",
+    "sha256",
+    "sha512",
+    "bcrypt",
+    "argon2",
+    "argon2i",
+    "argon2id",
+    "pbkdf2",
     "abc",
     "abcd",
 ];
 /// What such words begin with.
 const BEGIN: &[&str] =
     &["your", "changeme", "replace", "insert", "enterthe", "enteryour", "puthere"];
+
+/// Characters of which chance can be told, and of which it is told well.
+const CHANCE_MIN: usize = 16;
+const CHANCE_LONG: usize = 32;
 
 /// Whether a value stands for another: `<password>`, `${PASSWORD}`, `***`, `changeme`, `your-api-key`.
 pub(super) fn stands(value: &str) -> bool {
@@ -108,19 +119,20 @@ fn word(value: &str) -> bool {
     STANDS.iter().any(is) || BEGIN.iter().any(begins)
 }
 
-/// Whether a value is of a program: a call, a place in a list, a name with dots in it, a path.
+/// Whether a value is of a program: a call, a place in a list, a type, a name with dots in it,
+/// a path.
 pub(super) fn computed(value: &str) -> bool {
     let of_name =
         |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'.' | b':' | b'-' | b'>');
     let name = value.bytes().take_while(|b| of_name(*b)).count();
-    let called = name > 0 && matches!(value.as_bytes().get(name), Some(b'(' | b'['));
+    let called = name > 0 && matches!(value.as_bytes().get(name), Some(b'(' | b'[' | b'<'));
     let letter =
         |part: &str| part.bytes().next().is_some_and(|b| b.is_ascii_alphabetic() || b == b'_');
     let dotted = name == value.len() && value.contains('.') && value.split('.').all(letter);
     // A tag of YAML, a path.
     let plain = |rest: &str| rest.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_');
     let tagged = value.strip_prefix('!').is_some_and(plain);
-    called || dotted || tagged || value.starts_with(['/', '~'])
+    called || dotted || tagged || value.starts_with(['/', '~', ':'])
 }
 
 /// Whether a value looks like a password: letters with digits or signs among them, or of both sizes with
@@ -146,6 +158,24 @@ pub(super) fn mixed(body: &str) -> bool {
     let capitals = longest.bytes().any(|b| b.is_ascii_uppercase());
     let letters = longest.bytes().any(|b| b.is_ascii_alphabetic());
     seen.count_ones() >= 8 && letters && (digits || capitals)
+}
+
+/// Whether nothing but chance could have written a value: letters and digits take turns in it as they do in
+/// no word and in no name of several words, and it is no part of a JSON Web Token.
+pub(super) fn chance(value: &str) -> bool {
+    let part = longest(value);
+    // A word may go on in small letters behind a capital one.
+    let turn = |pair: &[u8]| match pair {
+        [a, b] if a.is_ascii_digit() != b.is_ascii_digit() => true,
+        [a, b] => a.is_ascii_lowercase() && b.is_ascii_uppercase(),
+        _ => false,
+    };
+    let turns = part.as_bytes().windows(2).filter(|pair| turn(pair)).count();
+    let digits = part.bytes().any(|b| b.is_ascii_digit());
+    let plain = !value.contains('.') && !value.starts_with("eyJ");
+    // The longer it is, the less chance strays from its mean.
+    let share = if part.len() < CHANCE_LONG { 4 } else { 5 };
+    plain && part.len() >= CHANCE_MIN && digits && turns * share > part.len()
 }
 
 /// A text's longest part of letters and digits.

@@ -99,13 +99,13 @@ fn two_words_before(line: &[u8], from: usize, at: usize) -> usize {
     let before = line.get(from..at).unwrap_or_default();
     let blank = |b: &u8| !b.is_ascii_graphic();
     let back = |before: &[u8]| {
-        let begin = before.iter().rposition(|b| blank(b)).map_or(0, |blank| blank + 1);
+        let begin = before.iter().rposition(blank).map_or(0, |blank| blank + 1);
         before
             .get(..begin)
             .map_or(0, |rest| rest.iter().rposition(|b| !blank(b)).map_or(0, |last| last + 1))
     };
     let end = back(before);
-    let begin = before.get(..end).unwrap_or_default().iter().rposition(|b| blank(b));
+    let begin = before.get(..end).unwrap_or_default().iter().rposition(blank);
     from + begin.map_or(0, |blank| blank + 1)
 }
 

@@ -191,6 +191,7 @@ fn escapes_within_escapes_hide_nothing() {
 #[test]
 fn addresses_are_found_in_what_stands_around_them() {
     let long = "请尽快通过邮件联系我们分行的客户经理张先生".repeat(3);
+    let query = format!("https://bank.example/{}?email=tan@bank.sg", "path/".repeat(20));
     let long = format!("{long}zhang.san@bank.example.sg谢谢");
     hold(&[
         ("请联系zhang.san@bank.example.sg谢谢", "mail=1"),
@@ -205,6 +206,13 @@ fn addresses_are_found_in_what_stands_around_them() {
         ("https://bank.example?to=mei@bank.example", "mail=1"),
         ("to\\nmei@bank.example\\n", "mail=1"),
         ("mei\\u0040bank.example", "mail=1"),
+        ("https://bank.example/a?email=tan%40bank.sg&x=1", "mail=1"),
+        ("email=tan%40bank.sg", "mail=1"),
+        ("email=tan%2Btest%40bank.sg", "mail=1"),
+        ("https://bank.example:8080?email=tan@bank.sg", "mail=1"),
+        (&query, "mail=1"),
+        ("\"tan ah li\"@bank.sg", "mail=1"),
+        ("tan+label@bank.sg, tan@bank.museum", "mail=2"),
     ]);
 }
 
@@ -225,5 +233,7 @@ fn files_versions_hosts_and_decorators_are_no_addresses() {
         ("postgres://postgres:postgres@db.example.com/x", ""),
         ("https://app@db.example.com/x", ""),
         ("systemctl start getty@tty1.service", ""),
+        ("100%40 off, a%40b, %40media screen", ""),
+        ("\"hello\"@en \"\"@bank.sg say \"x\" @bank.sg", ""),
     ]);
 }

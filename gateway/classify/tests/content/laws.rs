@@ -68,6 +68,14 @@ fn pieces() -> impl Strategy<Value = String> {
         "\u{200B}\u{200B}\u{200B}",
         "\u{1C54}\u{1C51}\u{1C51}\u{1C51}",
         "＠",
+        "<password>Zx9kLm2p</password>",
+        "name: DB_PASSWORD\n  value: Zx9kLm2p",
+        "setPassword('Zx9kLm2p')",
+        "IDENTIFIED BY 'Zx9kLm2p'",
+        "--password Zx9kLm2p ",
+        "curl -u admin:Zx9kLm2p ",
+        "Bearer Zx9kLm2pQr7sTu4vWx8y",
+        "a%40b.example",
     ]);
     prop_oneof![
         4 => known.prop_map(str::to_owned),
@@ -184,6 +192,14 @@ fn eight_times_the_text_takes_no_more_than_its_share_of_time() {
         "密码：Zx81kq9w",
         "mei＠ba\u{200B}",
         "\u{1C54}",
+        "<password>",
+        "password ('",
+        "password '",
+        "--password ",
+        "-u a:",
+        "name=password value=",
+        "a%40b.co",
+        "\"@b.co",
     ] {
         let (short, long) = (part.repeat(bytes / 8 / part.len()), part.repeat(bytes / part.len()));
         let (short, long) = (time(&short), time(&long));

@@ -21,6 +21,7 @@ mod identity;
 mod identity_east;
 mod laws;
 mod money;
+mod named;
 mod neighbours;
 mod rates;
 mod scheme;

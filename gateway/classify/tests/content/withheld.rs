@@ -7,7 +7,7 @@ use crate::draw::Rng;
 const LETTERS: &str = "ABCDEFGHJKLMNPQRSTUVWXYZabcdefghijkmnopqrstuvwxyz23456789";
 
 /// A text in which `{36}` stands for so many characters that are drawn, and `{h32}` for so many of hex.
-fn drawn(text: &str, rng: &mut Rng) -> String {
+pub(crate) fn drawn(text: &str, rng: &mut Rng) -> String {
     let mut made = String::new();
     for part in text.split_inclusive('}') {
         let Some((before, count)) = part.strip_suffix('}').and_then(|it| it.rsplit_once('{'))
@@ -28,7 +28,8 @@ fn drawn(text: &str, rng: &mut Rng) -> String {
     made
 }
 
-fn secrets(text: &str) -> usize {
+/// How many secrets a text holds.
+pub(crate) fn secrets(text: &str) -> usize {
     let found = contents(text);
     found
         .found()
@@ -177,6 +178,9 @@ const NONE: &[&str] = &[
     "Authorization: Bearer 550e8400-e29b-41d4-a716-446655440000",
     "SKABCDEFGHIJKLMNOPQRSTUVWXYZABCDEF",
     "the compass: Zx81kq9w",
+    "LOCAL_BYPASS: ty_24_of_x",
+    "password: Option<Vec<u16>>,",
+    "hash_password::<sha2::Sha256>(x)",
 ];
 
 #[test]

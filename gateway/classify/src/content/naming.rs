@@ -1,0 +1,202 @@
+//! Names of fields that hold a secret, in the languages in which people write them.
+
+/// Names of fields whose value is a secret where it is long and mixed. The words of a name may be parted:
+/// `api_key`, `api-key`, `api.key`, `API key`.
+const KEYS: &[&str] = &[
+    "secretaccesskey",
+    "accountkey",
+    "sharedaccesskey",
+    "clientsecret",
+    "consumersecret",
+    "appsecret",
+    "apisecret",
+    "webhooksecret",
+    "signingsecret",
+    "sharedsecret",
+    "jwtsecret",
+    "apikey",
+    "accesskey",
+    "secretkey",
+    "privatekey",
+    "masterkey",
+    "encryptionkey",
+    "signingkey",
+    "subscriptionkey",
+    "accesstoken",
+    "authtoken",
+    "apitoken",
+    "refreshtoken",
+    "bearertoken",
+    "bottoken",
+    "密钥",
+    "密鑰",
+    "金鑰",
+];
+/// Names that may be of much else: their value is a secret where nothing but chance could have written it.
+const LOOSE: &[&str] = &["token", "secret"];
+/// What stands before `token` where it tells a place in a list, or guards a form: no secret of anybody.
+const OPEN: &[&str] = &[
+    "page",
+    "next",
+    "continuation",
+    "pagination",
+    "cursor",
+    "sync",
+    "resume",
+    "csrf",
+    "xsrf",
+    "verification",
+    "idempotency",
+];
+/// Names of a field that holds a password, and nothing else.
+const PASSWORDS: &[&str] = &[
+    "password",
+    "passwd",
+    "pwd",
+    "passphrase",
+    "passwort",
+    "kennwort",
+    "wachtwoord",
+    "lösenord",
+    "motdepasse",
+    "palavrapasse",
+    "contraseña",
+    "contrasena",
+    "CONTRASEÑA",
+    "hasło",
+    "пароль",
+    "Пароль",
+    "密码",
+    "密碼",
+    "口令",
+    "パスワード",
+    "비밀번호",
+    "รหัสผ่าน",
+    "mậtkhẩu",
+    "katasandi",
+    "kodesandi",
+    "katalaluan",
+    "पासवर्ड",
+    "পাসওয়ার্ড",
+    "கடவுச்சொல்",
+    "စကားဝှက်",
+    "ពាក្យសម្ងាត់",
+    "ລະຫັດຜ່ານ",
+    "كلمة المرور",
+    "كلمة السر",
+];
+/// Names that are short, and so stand behind a low line or for themselves: `DB_PASS`, `PGPASS`.
+const SHORT: &[&str] = &["pass", "pw", "senha", "sandi"];
+/// Words that end in one and name nothing that is kept.
+const WORDS: &[&str] = &["bypass", "compass", "trespass", "surpass", "overpass", "underpass"];
+/// Names that may be of a number of another kind as well: what is of digits alone is no password there.
+const CODES: &[&str] = &["ລະຫັດ"];
+/// What says between a name and its sign that the value comes: `password is: …`, `密码是：…`.
+const VERBS: &[&str] = &[
+    " is",
+    " ist",
+    " est",
+    " es",
+    " adalah",
+    " ialah",
+    " là",
+    " è",
+    " é",
+    "是",
+    "为",
+    "為",
+    "は",
+    "คือ",
+];
+
+/// What a name says of the value beside it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Named {
+    /// A password, and nothing else.
+    Password,
+    /// A password where it looks like one.
+    Likely,
+    /// A long key.
+    Key,
+    /// A long key where nothing but chance could have written it.
+    Loose,
+}
+
+/// What a text says that ends in a name.
+pub(super) fn said(text: &str) -> Option<Named> {
+    let text = VERBS.iter().find_map(|verb| text.strip_suffix(verb)).unwrap_or(text);
+    let text = text.trim_end_matches([' ', '"', '\'', '\\', '*', '`']);
+    let ends = |names: &[&str]| names.iter().find_map(|name| begin(text, name));
+    if ends(PASSWORDS).is_some() {
+        return Some(Named::Password);
+    }
+    let small = |at: &usize| {
+        let before = at.checked_sub(1).and_then(|at| text.as_bytes().get(at));
+        before.is_some_and(u8::is_ascii_lowercase)
+    };
+    let short = |at: usize| !small(&at) && ends(WORDS).is_none();
+    if ends(SHORT).is_some_and(short) || ends(CODES).is_some() {
+        return Some(Named::Likely);
+    }
+    if ends(KEYS).is_some() {
+        return Some(Named::Key);
+    }
+    let before = text.get(..ends(LOOSE)?)?;
+    let open =
+        OPEN.iter().any(|word| begin(before.trim_end_matches(['_', '-', ' ']), word).is_some());
+    (!open).then_some(Named::Loose)
+}
+
+/// Where a name begins that a text ends in, in capitals or not, its words parted or not.
+pub(super) fn begin(text: &str, name: &str) -> Option<usize> {
+    let (text, mut at) = (text.as_bytes(), text.len());
+    for b in name.bytes().rev() {
+        let parted = at < text.len()
+            && at > 0
+            && matches!(text.get(at - 1), Some(b'_' | b'-' | b'.' | b' '))
+            && b != b' ';
+        at -= usize::from(parted);
+        let same = text.get(at.checked_sub(1)?).is_some_and(|it| it.eq_ignore_ascii_case(&b));
+        if !same {
+            return None;
+        }
+        at -= 1;
+    }
+    Some(at)
+}
+
+/// Whether what stands before a sign ends as such a name may, or as a verb behind it does: two letters are
+/// enough to tell most that do not.
+#[inline]
+pub(super) fn likely(before: &[u8]) -> bool {
+    let [.., first, last] = before else { return false };
+    if !last.is_ascii() || !first.is_ascii() {
+        return true;
+    }
+    let longer = |end: &[u8]| {
+        let from = before.len().checked_sub(end.len());
+        from.and_then(|from| before.get(from..)).is_some_and(|it| it.eq_ignore_ascii_case(end))
+    };
+    match &[first | 0x20, last | 0x20] {
+        b"pw" => true,
+        b"ey" => longer(b"key"),
+        b"et" => longer(b"secret"),
+        b"en" => longer(b"token"),
+        b"rd" => longer(b"word") || longer(b"woord") || longer(b"nord"),
+        b"wd" => longer(b"pwd") || longer(b"sswd"),
+        b"ss" => longer(b"pass"),
+        b"on" => longer(b"zation"),
+        b"di" => longer(b"sandi"),
+        b"an" => longer(b"luan"),
+        b"ue" => longer(b"value"),
+        b"rt" => longer(b"wort"),
+        b"ha" => longer(b"senha"),
+        b"se" => longer(b"passe") || longer(b"phrase"),
+        b"na" => longer(b"sena"),
+        b"is" => longer(b" is"),
+        b"es" => longer(b" es"),
+        b"st" => longer(b" ist") || longer(b" est"),
+        b"ah" => longer(b"alah"),
+        _ => false,
+    }
+}
