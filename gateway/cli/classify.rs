@@ -15,8 +15,17 @@ use super::print::{self, err};
 use crate::{
     failure::Failure,
     signals,
-    wire::{self, ReadLimits, Request, Surface},
+    wire::{self, ReadLimits, Request, Surface, form},
 };
+
+/// Options of `classify`.
+#[derive(Debug, clap::Args)]
+pub(super) struct Args {
+    /// The API that bodies are of: chat, messages, responses, completions, embeddings or rerank; where none
+    /// is named, each is told by its form.
+    #[arg(long, value_parser = form::named)]
+    api: Option<&'static Surface>,
+}
 
 /// One line of input.
 enum Line {
@@ -38,6 +47,9 @@ struct Text {
 /// One line of output.
 #[derive(Serialize)]
 struct Printed {
+    /// The API that a body was read as.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    api: Option<&'static str>,
     language: &'static str,
     language_confidence: f32,
     languages: Vec<(&'static str, f32)>,
@@ -51,7 +63,7 @@ struct Printed {
 }
 
 /// Reads standard input to its end.
-pub(super) fn run() -> ExitCode {
+pub(super) fn run(args: &Args) -> ExitCode {
     ::classify::warm();
     let mut out = io::BufWriter::new(io::stdout().lock());
     let mut faults = 0;
@@ -67,7 +79,7 @@ pub(super) fn run() -> ExitCode {
         if line.is_empty() {
             continue;
         }
-        let written = match read(line) {
+        let written = match read(line, args.api) {
             Ok(line) => serde_json::to_string(&row(&line)).map_err(io::Error::other),
             Err(wrong) => {
                 faults += 1;
@@ -93,13 +105,13 @@ fn bare(line: &[u8]) -> &[u8] {
 }
 
 /// A line that says what is to be classified; what is wrong with another, in words.
-fn read(line: &[u8]) -> Result<Line, String> {
+fn read(line: &[u8], api: Option<&'static Surface>) -> Result<Line, String> {
     // The line is said already, and is always its first.
     let wrong =
         |it: serde_json::Error| it.to_string().replace(" at line 1 column ", " at character ");
     let keys: Map<String, Value> = serde_json::from_slice(line).map_err(wrong)?;
     if !keys.contains_key("text") {
-        return request(line, &keys).map(|it| Line::Request(Box::new(it)));
+        return request(line, &keys, api).map(|it| Line::Request(Box::new(it)));
     }
     if keys.contains_key("messages") {
         return Err("found `text` and `messages`, expected one of them".into());
@@ -107,8 +119,13 @@ fn read(line: &[u8]) -> Result<Line, String> {
     serde_json::from_slice(line).map(Line::Text).map_err(wrong)
 }
 
-/// A request's body, by the first API of which it is one. It may lack the model, and a bound on its answer.
-fn request(line: &[u8], keys: &Map<String, Value>) -> Result<Request, String> {
+/// A request's body, by the API that is named; else by the one whose form it has, or else by the first that
+/// it is whole for. It may lack the model, and a bound on its answer.
+fn request(
+    line: &[u8],
+    keys: &Map<String, Value>,
+    api: Option<&'static Surface>,
+) -> Result<Request, String> {
     let mut body = line.to_vec();
     if let Some(open) =
         line.iter().position(|it| *it == b'{').filter(|_| !keys.contains_key("model"))
@@ -119,14 +136,14 @@ fn request(line: &[u8], keys: &Map<String, Value>) -> Result<Request, String> {
     }
     let body = Bytes::from(body);
     let limits = ReadLimits::default();
-    // Chat completions pass a system prompt beside the messages on unread: it is said so by others alone.
-    let apart = usize::from(keys.contains_key("system"));
+    let by_form = form::of_form(keys);
+    let others = Surface::all().iter().filter(|it| api.is_none() && **it != *by_form);
     let mut wrong = None;
-    for surface in Surface::all().iter().skip(apart) {
+    for surface in std::iter::once(api.unwrap_or(by_form)).chain(others) {
         match wire::read_to_count(surface, body.clone(), &limits) {
             Ok(request) => return Ok(request),
             // What has nothing of this API's own is none of its requests.
-            Err(failure) if is_other(&failure) => {}
+            Err(failure) if api.is_none() && is_other(&failure) => {}
             Err(failure) => drop(wrong.get_or_insert(failure)),
         }
     }
@@ -151,11 +168,14 @@ fn nothing(keys: &Map<String, Value>) -> String {
 
 fn row(line: &Line) -> Printed {
     let begun = Instant::now();
-    let (reading, contains) = match line {
-        Line::Text(text) => of_text(text),
-        Line::Request(request) => (signals::read(request).0, wire::contents(request)),
+    let ((reading, contains), api) = match line {
+        Line::Text(text) => (of_text(text), None),
+        Line::Request(request) => {
+            let read = (signals::read(request).0, wire::contents(request));
+            (read, Some(form::api(request.surface())))
+        }
     };
-    said(&reading, &contains, begun.elapsed().as_secs_f64() * 1e6)
+    Printed { api, ..said(&reading, &contains, begun.elapsed().as_secs_f64() * 1e6) }
 }
 
 fn of_text(line: &Text) -> (Reading, Contents) {
@@ -175,6 +195,7 @@ fn of_text(line: &Text) -> (Reading, Contents) {
 
 fn said(reading: &Reading, contains: &Contents, micros: f64) -> Printed {
     Printed {
+        api: None,
         language: reading.language.code(),
         language_confidence: reading.language_confidence,
         languages: reading.languages.iter().map(|(it, share)| (it.code(), *share)).collect(),

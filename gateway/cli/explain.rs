@@ -21,7 +21,7 @@ use crate::{
     pipeline::{Asked, Decided, EXPLAINED, Present},
     signals::SignalInputs,
     why::signals_in_words,
-    wire,
+    wire::{self, Surface, form},
 };
 
 /// Options of `explain`.
@@ -32,6 +32,10 @@ pub(super) struct Args {
     /// The key that asks, by name; the first of the configuration where none is named.
     #[arg(long)]
     key: Option<String>,
+    /// The API that the body is of: chat, messages, responses, completions, embeddings or rerank; where none
+    /// is named, it is told by the body's form.
+    #[arg(long, value_parser = form::named)]
+    api: Option<&'static Surface>,
     /// A header of the request, such as `x-signalbox-data-class: confidential`; may be repeated.
     #[arg(long = "header", value_name = "NAME: VALUE")]
     headers: Vec<String>,
@@ -65,8 +69,7 @@ pub(super) fn run(path: &Path, args: &Args) -> ExitCode {
 fn text(config: &crate::config::Config, args: &Args) -> Result<String, String> {
     let body = body(args).map_err(|error| format!("cannot read the request: {error}"))?;
     let limits = crate::app::read_limits(config);
-    let request =
-        wire::read(wire::Surface::first(), body, &limits).map_err(|failure| failure.to_string())?;
+    let (surface, request) = read(args.api, body, &limits)?;
     // Hashes of users and sessions only have to be told apart here.
     let keys = Directory::unbound(b"explain", &config.keys, &config.teams);
     let principal = keys.named(args.key.as_deref()).ok_or_else(|| {
@@ -108,19 +111,61 @@ fn text(config: &crate::config::Config, args: &Args) -> Result<String, String> {
     let decided = asked.decide(&config.policy, classed, |_| present, EXPLAINED);
     let decided = decided.map_err(|it| it.to_string())?;
     let notes = notes(config, &decided.plan);
-    if args.json {
-        let mut json = decided.json();
-        if let (Some(all), false) = (json.as_object_mut(), notes.is_empty()) {
+    Ok(if args.json {
+        as_json(&decided, surface, &notes)
+    } else {
+        in_words(config, decided, surface, &notes)
+    })
+}
+
+fn as_json(decided: &Decided<Explanation>, surface: &Surface, notes: &[&'static str]) -> String {
+    let mut json = decided.json();
+    if let Some(all) = json.as_object_mut() {
+        all.insert("api".into(), form::api(surface).into());
+        if !notes.is_empty() {
             all.insert("note".into(), notes.join("; ").into());
         }
-        return Ok(format!("{json:#}\n"));
     }
+    format!("{json:#}\n")
+}
+
+fn in_words(
+    config: &crate::config::Config,
+    decided: Decided<Explanation>,
+    surface: &Surface,
+    notes: &[&'static str],
+) -> String {
     let Decided { signals, plan: explanation, .. } = decided;
     let currency = &config.ledger.currency;
     let cost_max = explanation.cost_max.as_ref().map(|most| format!("{most} {currency}"));
     let explanation = Explanation { cost_max, ..explanation };
     let notes: String = notes.iter().map(|note| format!("note     {note}\n")).collect();
-    Ok(format!("signals  {}\n{explanation}{notes}", signals_in_words(&signals)))
+    let other = *surface != *Surface::first();
+    let api = if other { format!("api      {}\n", form::api(surface)) } else { String::new() };
+    format!("{api}signals  {}\n{explanation}{notes}", signals_in_words(&signals))
+}
+
+/// A request by the API that is named, or else by the one whose form it has.
+fn read(
+    named: Option<&'static Surface>,
+    body: Bytes,
+    limits: &wire::ReadLimits,
+) -> Result<(&'static Surface, wire::Request), String> {
+    let surface = named.unwrap_or_else(|| told(&body));
+    let request = wire::read(surface, body, limits).map_err(|failure| {
+        if named.is_some() || *surface == *Surface::first() {
+            return failure.to_string();
+        }
+        let api = form::api(surface);
+        format!("{failure} (read as `{api}` by its form; --api names another)")
+    })?;
+    Ok((surface, request))
+}
+
+/// The surface that a body has the form of.
+fn told(body: &[u8]) -> &'static Surface {
+    let keys: Option<serde_json::Map<_, _>> = serde_json::from_slice(body).ok();
+    keys.map_or_else(Surface::first, |keys| form::of_form(&keys))
 }
 
 /// What has to be known of what is said here.

@@ -81,7 +81,7 @@ enum Command {
     /// Validate the whole configuration and print every fault.
     Check(check::Args),
     /// Say language and task of each request on standard input (JSON lines in, JSON lines out).
-    Classify,
+    Classify(classify::Args),
     /// Print the decision for one request, without sending anything.
     ///
     /// Exit code 0 where there is a decision, a refusal included (JSON has it as `refusal`); 1 where the
@@ -145,7 +145,7 @@ pub fn main() -> ExitCode {
         Command::Demo(args) => asynchronous(demo::run(args)),
         Command::Serve(args) => asynchronous(serve::run(config, args)),
         Command::Check(args) => check::run(&config, &args),
-        Command::Classify => classify::run(),
+        Command::Classify(args) => classify::run(&args),
         Command::Explain(args) => explain::run(&config, &args),
         Command::Why(args) => why::run(&config, &args),
         Command::Policy(command) => policy::run(&config, &command),

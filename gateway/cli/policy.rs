@@ -1,5 +1,6 @@
 //! `signalbox policy`
 
+mod limits;
 mod replay;
 
 use std::{
@@ -8,14 +9,11 @@ use std::{
     process::ExitCode,
 };
 
-use policies::{
-    Fault, Policy, cases, catalogue, counted,
-    facts::{Contents, FleetFacts},
-    lint::Severity,
-};
+use policies::{Fault, Policy, cases, catalogue, counted, facts::FleetFacts, lint::Severity};
 
+use self::limits::Limits;
 use super::print::{err, out};
-use crate::{app, config, outcome::ContentClasses};
+use crate::{app, config};
 
 /// What can be done to policies.
 #[derive(Debug, clap::Subcommand)]
@@ -235,15 +233,18 @@ fn test(table: &Path) -> Result<cases::Report, Vec<Fault>> {
     let folder = table.parent().unwrap_or(Path::new(""));
     let file = folder.join(&header.policy);
     let policy = read(&file)?;
-    let (fleet, classes) = match header.fleet.as_str() {
-        "catalogue" => (catalogue(), ContentClasses::default()),
+    let (fleet, config) = match header.fleet.as_str() {
+        "catalogue" => (catalogue(), None),
         path => {
             let config = app::load(&folder.join(path))?;
-            (FleetFacts::clone(config.policy.fleet()), config.content.classes)
+            (FleetFacts::clone(config.policy.fleet()), Some(config))
         }
     };
-    let raised = |contents: &Contents| classes.raised(contents);
-    cases::run_raised(&document, &policy, &fleet, raised).map_err(|faults| {
+    let classes: &dyn cases::Classes = match &config {
+        Some(config) => &Limits(config),
+        None => &cases::NoClasses,
+    };
+    cases::run_classed(&document, &policy, &fleet, classes).map_err(|faults| {
         // Where the table names its policy, the reader wants to know how to open it from here.
         let opened = |fault: Fault| match fault.file.as_deref() {
             Some(named) if named == header.policy => {

@@ -61,8 +61,11 @@ fn asked(line: &mut Line, signals: &Signals) {
         None => line.text("requested_model", &signals.requested),
     }
     line.text("language", signals.language.code());
+    line.number("language_confidence", format_args!("{:.3}", signals.language_confidence));
     line.text("task", signals.task.code());
+    line.number("task_confidence", format_args!("{:.3}", signals.task_confidence));
     line.text("complexity", signals.complexity.code());
+    line.text("data_class", signals.data_class.code());
     if !signals.contains.is_empty() {
         let kinds = signals.contains.found().map(|(kind, count)| format!("{kind}={count}"));
         line.text("contains", &kinds.collect::<Vec<_>>().join(","));

@@ -1,47 +1,48 @@
-//! A request's texts, and what they contain: every text of the talk is read once, from the first to the
-//! last, as it stands in the body; what is escaped is resolved on the way, a window at a time.
+//! A request's texts, and what they contain: all that is passed on is read once, from the first to the last,
+//! as it stands in the body; what is escaped is resolved on the way, a window at a time.
 
 mod gathered;
+mod seams;
+mod walk;
+
+use std::borrow::Cow;
 
 use classify::{ContentStream, Contents};
-use memchr::{memchr, memchr2};
+use memchr::memchr;
+use smallvec::SmallVec;
 
-use self::gathered::Gathered;
-use super::{Request, escape, utf8::text_of};
+use self::{
+    gathered::Gathered,
+    seams::Seams,
+    walk::{Piece, strings, talk},
+};
+use super::{Request, escape, span::Span, utf8::text_of};
 
-/// Keys whose values are none of what is said: names of the format's own, and what is no text.
-const NOT_SAID: [&str; 10] = [
-    "role",
-    "type",
-    "id",
-    "tool_call_id",
-    "detail",
-    "format",
-    "data",
-    "file_id",
-    "file_data",
-    "media_type",
-];
-/// Keys of what is said, however it begins; in a list there are none.
-const SAID: [&str; 4] = ["", "content", "text", "arguments"];
-/// A picture or a file within an address.
-const DATA_URL: &str = "data:";
+/// Members that are not longer, keys and all, have no room for anything that is looked for.
+const MEMBERS_BYTES_MIN: usize = 13;
 
-/// What the texts of the whole talk contain, by kind: messages of every role with their tool calls,
-/// prompts, texts to embed, the query and the documents of a ranking.
+/// What a whole request contains, by kind: messages of every role with their tool calls, prompts, texts to
+/// embed, the query and the documents of a ranking, and every other member that an engine is sent.
 #[must_use]
 pub(crate) fn contents(request: &Request) -> Contents {
-    let mut reader = Reader::default();
-    each_text(request, |raw| reader.text(raw));
+    let (sent, mut reader) = (Sent::of(request), Reader::default());
+    sent.members(|json| reader.text(json));
+    sent.talk(&mut |piece| match piece {
+        Piece::Text(raw, message) => {
+            reader.text(raw);
+            reader.seams.part(raw, message);
+        }
+        Piece::Beside(raw) | Piece::Own(raw) => reader.text(raw),
+    });
     reader.found()
 }
 
-/// The texts of the whole talk, the oldest first, in so many bytes at the most: of a longer talk the first
-/// and the last half of them.
+/// The texts of the whole request, the talk from the oldest on and what stands beside it first, in so many
+/// bytes at the most: of a longer one the first and the last half of them.
 #[must_use]
 pub(crate) fn texts(request: &Request, bytes_max: usize) -> Vec<String> {
     let (mut gathered, mut unescaped) = (Gathered::new(bytes_max), String::new());
-    each_text(request, |raw| {
+    let mut gather = |raw: &str| {
         if memchr(b'\\', raw.as_bytes()).is_none() {
             gathered.push(raw);
             return;
@@ -49,30 +50,88 @@ pub(crate) fn texts(request: &Request, bytes_max: usize) -> Vec<String> {
         unescaped.clear();
         escape::parts(raw, |part| unescaped.push_str(part));
         gathered.push(&unescaped);
+    };
+    let sent = Sent::of(request);
+    sent.members(|json| strings(json, &mut gather));
+    sent.talk(&mut |piece| match piece {
+        Piece::Text(raw, _) | Piece::Beside(raw) => gather(raw),
+        Piece::Own(json) => strings(json, &mut gather),
     });
     gathered.into_texts()
 }
 
-/// Hands out every text of the talk as it is written.
-fn each_text(request: &Request, mut each: impl FnMut(&str)) {
-    let said = text_of(request.messages_span.of(&request.body));
-    let Some(documents) = request.documents_span else {
-        return strings(&said, &mut each);
-    };
-    // What documents are ranked by is a text without its quotes, whatever it begins with.
-    each(&said);
-    strings(&text_of(documents.of(&request.body)), &mut each);
+/// The bytes that an engine is sent, and where in them the talk stands.
+struct Sent<'a> {
+    body: &'a [u8],
+    /// A query without its quotes, by which documents are ranked, whatever it begins with.
+    query: Option<Span>,
+    /// Messages, prompts, inputs or documents.
+    talk: Span,
+    model: Span,
+}
+
+impl<'a> Sent<'a> {
+    /// What a caller of another dialect has sent is more than what of it was written anew.
+    fn of(request: &'a Request) -> Self {
+        if let Some(native) = &request.native {
+            let (talk, model) = (native.talk, native.model);
+            return Self { body: &native.body, query: None, talk, model };
+        }
+        let (said, model) = (request.messages_span, quoted(request.model.span));
+        match request.documents_span {
+            Some(talk) => Self { body: &request.body, query: Some(said), talk, model },
+            None => Self { body: &request.body, query: None, talk: said, model },
+        }
+    }
+
+    /// Hands out the talk.
+    fn talk(&self, each: &mut impl FnMut(Piece<'a>)) {
+        if let Some(query) = self.query {
+            each(Piece::Beside(text(query.of(self.body))));
+        }
+        talk(text(self.talk.of(self.body)), each);
+    }
+
+    /// Hands out what stands around the talk and the name of the model, a run of members at a time.
+    fn members(&self, mut each: impl FnMut(&'a str)) {
+        let known = [Some(self.model), self.query.map(quoted), Some(self.talk)];
+        let mut known: SmallVec<[Span; 3]> = known.into_iter().flatten().collect();
+        known.sort_unstable_by_key(|it| it.start);
+        let mut from = 0;
+        let end = Span::new(self.body.len(), self.body.len());
+        for span in known.into_iter().chain([end]) {
+            let members = Span { start: from, end: span.start }.of(self.body);
+            if members.len() >= MEMBERS_BYTES_MIN {
+                each(text(members));
+            }
+            from = from.max(span.end);
+        }
+    }
+}
+
+/// A string with its quotes.
+fn quoted(text: Span) -> Span {
+    Span { start: text.start.saturating_sub(1), end: text.end + 1 }
+}
+
+/// A part of a body: it was found to be text when it was read.
+fn text(bytes: &[u8]) -> &str {
+    match text_of(bytes) {
+        Cow::Borrowed(text) => text,
+        Cow::Owned(_) => "",
+    }
 }
 
 /// Texts, as they come.
 #[derive(Default)]
-struct Reader {
+struct Reader<'a> {
     found: Contents,
     /// Made for the first text with escapes.
     escaped: Option<ContentStream>,
+    seams: Seams<'a>,
 }
 
-impl Reader {
+impl Reader<'_> {
     /// Reads one text as it is written.
     fn text(&mut self, raw: &str) {
         if memchr(b'\\', raw.as_bytes()).is_none() {
@@ -89,38 +148,7 @@ impl Reader {
         if let Some(stream) = self.escaped {
             found.join(&stream.found());
         }
-        found
-    }
-}
-
-/// Hands out every string of some JSON that is known to be right, but for keys and what is not said.
-fn strings(json: &str, each: &mut impl FnMut(&str)) {
-    let (mut rest, mut key) = (json, "");
-    while let Some(string) = next(rest) {
-        let (text, behind) = string;
-        rest = behind;
-        if behind.trim_ascii_start().starts_with(':') {
-            key = text;
-            continue;
-        }
-        let media = text.starts_with(DATA_URL) && !SAID.contains(&key);
-        if !media && !NOT_SAID.contains(&key) {
-            each(text);
-        }
-        key = "";
-    }
-}
-
-/// The next string of some JSON as it is written, and what comes behind it.
-fn next(json: &str) -> Option<(&str, &str)> {
-    let from = memchr(b'"', json.as_bytes())? + 1;
-    let mut at = from;
-    loop {
-        let found = at + memchr2(b'"', b'\\', json.as_bytes().get(at..)?)?;
-        if json.as_bytes().get(found) == Some(&b'"') {
-            return Some((json.get(from..found)?, json.get(found + 1..)?));
-        }
-        at = found + 2;
+        self.seams.found(found)
     }
 }
 

@@ -24,6 +24,7 @@ mod escape;
 mod event;
 mod field;
 mod finish;
+pub(crate) mod form;
 mod frame;
 #[doc(hidden)]
 pub mod fuzz;

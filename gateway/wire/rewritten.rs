@@ -92,6 +92,7 @@ fn written(
     let native = Native {
         body: Bytes::new(),
         model: place("model").unwrap_or_default(),
+        talk: place(dialect.messages).unwrap_or_default(),
         inside: whole.start + 1,
         output: (dialect.output, place(dialect.output)),
         unsayable: None,

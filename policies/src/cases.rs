@@ -17,8 +17,11 @@
 //! (by model); of the rule's experiment `arm`, which the request then has if it takes part. `expect` takes
 //! rule, model (the first), then (the others, in order), skipped (models left out), cost_max, refusal,
 //! experiment, and arm or `none`.
-//! A table may add `[alias]`, `[[team]]` (name, parent, models) and `[[key]]` (name, models) to its fleet.
+//! A table may add `[alias]`, `[[team]]` (name, parent, models, data_class_max) and `[[key]]` (name,
+//! models, data_class_max) to its fleet. The refusal `data_class_forbidden` comes where the class of what is
+//! given, or the one that its contents raise it to, is above what its key or a team may send.
 
+mod classes;
 mod expect;
 mod given;
 
@@ -26,15 +29,17 @@ use std::{collections::HashSet, fmt, sync::Arc};
 
 use toml::{Table, Value};
 
+pub use self::classes::{Bounds, Classes, NoClasses};
 pub(crate) use self::given::INPUT_TOKENS;
 use self::{
-    expect::{Expect, reason_code},
+    classes::Owned,
+    expect::{DATA_CLASS_FORBIDDEN, Expect, reason_code},
     given::Given,
 };
 use crate::{
     decide::{World, decide},
     document::{Faults, Section, locate},
-    facts::{Contents, DataClass, FleetFacts, ModelIndex},
+    facts::{FleetFacts, ModelIndex},
     fault::Fault,
     not_toml::not_toml,
     plan::{Plan, Refusal, Skip},
@@ -100,18 +105,18 @@ pub fn header(document: &str) -> Result<Header, Vec<Fault>> {
 /// # Errors
 /// When table or policy have faults: nothing is run then. Those of the policy name it as the table does.
 pub fn run(document: &str, policy: &str, fleet: &FleetFacts) -> Result<Report, Vec<Fault>> {
-    run_raised(document, policy, fleet, |_| None)
+    run_classed(document, policy, fleet, &NoClasses)
 }
 
-/// Does the same where what a request contains raises its data class: `raised` says to which.
+/// Does the same where the fleet says who may send which data class, and what contents raise it to.
 ///
 /// # Errors
 /// As [`run`].
-pub fn run_raised(
+pub fn run_classed(
     document: &str,
     policy: &str,
     fleet: &FleetFacts,
-    raised: impl Fn(&Contents) -> Option<DataClass>,
+    classes: &dyn Classes,
 ) -> Result<Report, Vec<Fault>> {
     let table: Table =
         document.parse().map_err(|error: toml::de::Error| vec![not_toml(document, &error)])?;
@@ -119,7 +124,8 @@ pub fn run_raised(
     let mut root = Section::root(&table);
     let named = root.text("policy", &mut faults);
     root.text("fleet", &mut faults);
-    let fleet = given::fleet(&mut root, fleet, &mut faults);
+    let (fleet, own) = given::fleet(&mut root, fleet, &mut faults);
+    let owned = Owned { classes, own };
     let compiled = compile(policy, &fleet).map_err(|faults| {
         let named = |fault: Fault| match named {
             Some(name) => fault.in_file(name),
@@ -137,9 +143,7 @@ pub fn run_raised(
     }
     let mut report = Report::default();
     for (at, mut case) in cases.into_iter().enumerate() {
-        let signals = &mut case.given.signals;
-        let class = raised(&signals.contains).into_iter().fold(signals.data_class, DataClass::max);
-        signals.data_class = class;
+        case.given.forbidden = owned.forbids(&mut case.given.signals, policy.fleet());
         match case.differs(&policy) {
             fields if fields.is_empty() => report.passed += 1,
             fields => {
@@ -217,9 +221,12 @@ fn case<'a>(
 impl Case {
     /// What came out otherwise: field, expected, found.
     fn differs(&self, policy: &Policy) -> Vec<(String, String, String)> {
-        let Given { signals, fleet, experiments, draw } = &self.given;
+        let Given { signals, fleet, experiments, draw, forbidden } = &self.given;
         let world = World { fleet, experiments };
-        let found = Found::of(decide(policy, signals, world, *draw), policy);
+        let found = match forbidden {
+            true => Found::forbidden(),
+            false => Found::of(decide(policy, signals, world, *draw), policy),
+        };
         let mut fields = Vec::new();
         let mut compare = |field: &str, expected: Option<String>, found: &str| {
             let said = |text: &str| if text.is_empty() { "nothing" } else { text }.to_owned();
@@ -258,6 +265,19 @@ struct Found {
 }
 
 impl Found {
+    /// What is refused before anything is decided.
+    fn forbidden() -> Self {
+        Self {
+            rule: "".into(),
+            models: Vec::new(),
+            skipped: Vec::new(),
+            cost_max: String::new(),
+            refusal: DATA_CLASS_FORBIDDEN,
+            experiment: expect::NO_ARM.to_owned(),
+            arm: expect::NO_ARM.to_owned(),
+        }
+    }
+
     fn of(decided: Result<Plan, Refusal>, policy: &Policy) -> Self {
         let id = |model: ModelIndex| {
             policy.fleet().models.get(model.get()).map_or_else(String::new, |it| it.id.to_string())

@@ -7,7 +7,7 @@
     reason = "helpers of tests are tests"
 )]
 
-use policies::{Fault, cases, catalogue, compile, preset};
+use policies::{Fault, cases, catalogue, compile, facts, preset};
 
 #[test]
 fn every_case_of_every_preset_holds() {
@@ -71,7 +71,7 @@ fn a_table_that_tests_nothing_does_not_pass() {
         (one("name = \"a\"", "skipped = [\"qwen\"]"), "skipped[0] (line 5): found `qwen`"),
         (
             one("name = \"a\"", "refusal = \"forbidden\""),
-            "found `forbidden`, expected a refusal; did you mean `policy_forbidden` or `model_forbidden`?",
+            "found `forbidden`, expected a refusal; did you mean",
         ),
         (one("name = \"a\"", "cost_max = \"cheap\""), "found `cheap`, expected money"),
         (
@@ -89,6 +89,55 @@ fn a_table_that_tests_nothing_does_not_pass() {
         assert!(fault.to_string().contains(told), "{fault}");
     }
 }
+
+/// Contents raise to `secret`; the key `narrow` and the team `default` may send less.
+struct Raising;
+
+impl cases::Classes for Raising {
+    fn raised(&self, contents: &facts::Contents) -> Option<facts::DataClass> {
+        (!contents.is_empty()).then_some(facts::DataClass::Secret)
+    }
+
+    fn of_key(&self, _: &str) -> cases::Bounds {
+        let (least, most) = (facts::DataClass::Internal, facts::DataClass::Confidential);
+        cases::Bounds { least, most }
+    }
+
+    fn of_team(&self, _: &str) -> cases::Bounds {
+        cases::Bounds { most: facts::DataClass::Internal, ..cases::Bounds::default() }
+    }
+}
+
+#[test]
+fn what_a_key_or_a_team_may_not_send_is_refused_in_a_table_as_it_is_by_the_gateway() {
+    let policy = "[default]\nroute = [\"gpt-oss-20b\"]\n\
+        [[rule]]\nname = \"inner\"\nwhen = { data_class = \"internal\" }\nroute = [\"gpt-oss-120b\"]\n";
+    let (free, narrow) = ("key = \"free\"", "key = \"narrow\"");
+    for (given, expect) in [
+        ("data_class = \"secret\"".to_owned(), "rule = \"default\""),
+        ("key = \"default\"".to_owned(), "rule = \"inner\""),
+        ("key = \"default\", data_class = \"confidential\"".to_owned(), "rule = \"default\""),
+        ("key = \"default\", data_class = \"secret\"".to_owned(), FORBIDDEN),
+        ("key = \"default\", contains = [\"secret\"]".to_owned(), FORBIDDEN),
+        ("team = \"default\", data_class = \"confidential\"".to_owned(), FORBIDDEN),
+        ("team = \"default\", data_class = \"internal\"".to_owned(), "rule = \"inner\""),
+        ("team = \"below\", data_class = \"confidential\"".to_owned(), FORBIDDEN),
+        (format!("{narrow}, data_class = \"internal\""), FORBIDDEN),
+        (format!("{narrow}, contains = [\"phone\"]"), FORBIDDEN),
+        (format!("{free}, data_class = \"secret\""), "rule = \"default\""),
+    ] {
+        let table = format!(
+            "policy = \"p\"\nfleet = \"f\"\n[[team]]\nname = \"below\"\nparent = \"default\"\n\
+             [[key]]\nname = \"narrow\"\ndata_class_max = \"public\"\n\
+             [[key]]\nname = \"free\"\ndata_class_max = \"secret\"\n\
+             [[case]]\nname = \"a\"\ngiven = {{ {given} }}\nexpect = {{ {expect} }}\n"
+        );
+        let report = cases::run_classed(&table, policy, &catalogue(), &Raising).unwrap();
+        assert_eq!((report.passed, &report.failed[..]), (1, &[][..]), "{given}");
+    }
+}
+
+const FORBIDDEN: &str = "refusal = \"data_class_forbidden\"";
 
 #[test]
 fn the_catalogue_is_whole() {

@@ -63,13 +63,134 @@ fn escapes_hide_nothing_wherever_they_stand() {
 }
 
 #[test]
-fn what_is_no_text_of_the_talk_is_not_read() {
+fn media_and_names_of_the_format_are_not_read() {
     let picture = format!("data:image/png;base64,{NRIC}");
-    let body = json!({"model": "auto", "user": NRIC, "metadata": {"who": NRIC}, "messages": [
-        {"role": "user", "content": [{"type": "image_url", "image_url": {"url": picture}},
-            {"type": "text", "text": "what is it"}]}],
-        "tools": [{"type": "function", "function": {"name": "f", "description": NRIC}}]});
+    let sound = format!("{NRIC}{}", "A".repeat(1_000));
+    let body = json!({"model": NRIC, "messages": [{"role": "user", "content": [
+        {"type": "image_url", "image_url": {"url": picture}},
+        {"type": "input_audio", "input_audio": {"data": sound, "format": "wav"}},
+        {"type": "text", "text": "what is it"}]}]});
     assert!(contents(&parsed(&body)).is_empty());
+}
+
+#[test]
+fn whatever_else_an_engine_is_sent_is_read() {
+    let part = |part: Value| json!({"messages": [{"role": "user", "content": [part]}]});
+    let said = |more: Value| {
+        let mut body = json!({"messages": [{"role": "user", "content": "hi"}]});
+        body.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+        body
+    };
+    let long = format!("{NRIC} {}", "A".repeat(1_000));
+    let function = |it: Value| json!({"tools": [{"type": "function", "function": it}]});
+    let format = json!({"type": "json_schema", "json_schema": {"name": "a", "description": NRIC,
+        "schema": {"type": "object"}}});
+    let schema = json!({"type": "object", "properties": {"a": {"enum": [NRIC]}}});
+    for mut body in [
+        part(json!({"type": "document", "source": {"type": "text", "data": NRIC}})),
+        part(json!({"type": "document", "source": {"type": "text", "data": long}})),
+        part(json!({"type": "zzz", "data": NRIC})),
+        part(json!({"type": "zzz", "data": long})),
+        part(json!({"type": "zzz", "zzz": {NRIC: 1}})),
+        part(json!({"type": "zzz", "zzz": format!("data:text/plain,{NRIC}")})),
+        said(json!({"user": NRIC})),
+        said(json!({"metadata": {"who": NRIC}})),
+        said(json!({"metadata": {NRIC: "who"}})),
+        said(json!({"stop": NRIC})),
+        said(json!({"stop": ["a", NRIC]})),
+        said(json!({"prediction": {"type": "content", "content": NRIC}})),
+        said(json!({"response_format": format})),
+        said(function(json!({"name": "f", "description": NRIC}))),
+        said(function(json!({"name": "f", "parameters": schema}))),
+        said(json!({"foo": NRIC})),
+        said(json!({"foo": {"bar": [[NRIC]]}})),
+        said(json!({"a": NRIC})),
+        said(json!({"zzz": NRIC})),
+    ] {
+        body["model"] = "auto".into();
+        assert_eq!(counted(&body, Content::NationalId), 1, "{body}");
+        assert!(texts(&parsed(&body), 10_000).iter().any(|it| it.contains(NRIC)), "{body}");
+    }
+    let suffix = json!({"model": "m", "prompt": "a", "suffix": "DB_PASSWORD=Zx9kLm2p"});
+    let found = contents(&read(Operation::TextCompletion, &suffix.to_string()));
+    assert_eq!(found.count(Content::Secret), 1);
+}
+
+#[test]
+fn what_fields_of_the_format_say_in_common_requests_is_nothing() {
+    let tool = json!({"type": "function", "function": {"name": "login", "description": "Logs in.",
+        "parameters": {"type": "object", "required": ["password"], "properties": {
+            "user": {"type": "string"}, "password": {"type": "string", "minLength": 12},
+            "api_key": {"type": "string", "description": "The key of the API."}}}}});
+    let body = json!({"model": "gpt-4o-2024-08-06", "temperature": 0.7, "top_p": 0.95, "max_tokens": 4096,
+        "seed": 123_456_789, "stream": true, "stream_options": {"include_usage": true},
+        "stop": ["\n\n", "<|im_end|>"], "logit_bias": {"50256": -100, "50257": -100},
+        "stop_token_ids": [151_643, 151_645], "user": "user_01HZX3",
+        "prompt_cache_key": "b1946ac9-2492-4d23-8347-65dfd4b5f1e1",
+        "safety_identifier": "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08",
+        "tools": [tool], "tool_choice": "auto", "messages": [{"role": "user", "content": "hi"}]});
+    let found: Vec<_> = contents(&parsed(&body)).found().collect();
+    assert_eq!(found, []);
+}
+
+#[test]
+fn parts_of_one_message_are_read_as_one_text() {
+    let found = |parts: &[&str], kind| {
+        let parts: Vec<_> = parts.iter().map(|it| json!({"type": "text", "text": it})).collect();
+        let messages =
+            json!([{"role": "user", "content": parts}, {"role": "user", "content": "b"}]);
+        counted(&json!({"model": "auto", "messages": messages}), kind)
+    };
+    let long = "word ".repeat(1_000);
+    for (parts, kind) in [
+        (&["nik: ", "3171010101900001"][..], Content::NationalId),
+        (&["S1234", "567D"], Content::NationalId),
+        (&[&format!("{long}S1234"), &format!("567D {long}")], Content::NationalId),
+        (&["41111111", "11111111"], Content::PaymentCard),
+        (&["4111 1111", "1111 1111"], Content::PaymentCard),
+        (&["4111", "1111", "1111", "1111"], Content::PaymentCard),
+        (&["card is", "4111111111111111"], Content::PaymentCard),
+        (&["4111111111111111", "7"], Content::PaymentCard),
+        (&["a\n4111", "111111111111\n"], Content::PaymentCard),
+    ] {
+        assert_eq!(found(parts, kind), 1, "{parts:?}");
+    }
+    assert_eq!(found(&["4111111111111111", "4111111111111111"], Content::PaymentCard), 2);
+    let apart = json!({"model": "auto", "messages": [{"role": "user", "content": "S1234"},
+        {"role": "user", "content": "567D"}]});
+    assert_eq!(counted(&apart, Content::NationalId), 0);
+}
+
+#[test]
+fn what_is_written_anew_is_read_as_its_caller_sent_it() {
+    let asked = |path: &str, body: Value| {
+        let body = Bytes::from(body.to_string());
+        contents(
+            &crate::wire::read(Surface::at(path).unwrap(), body, &ReadLimits::default()).unwrap(),
+        )
+    };
+    let called = json!({"type": "tool_use", "id": "t1", "name": "pay", "input":
+        {"card": 4_111_111_111_111_111_u64, "db_password": "Zx9kLm2p"}});
+    let result = json!({"type": "tool_result", "tool_use_id": "t1", "content": NRIC});
+    let document = json!({"type": "document", "source":
+        {"type": "text", "media_type": "text/plain", "data": NRIC}});
+    let found = asked(
+        "/v1/messages",
+        json!({"model": "m", "max_tokens": 9, "system": NRIC, "messages": [
+        {"role": "user", "content": [document]}, {"role": "assistant", "content": [called]},
+        {"role": "user", "content": [result]}]}),
+    );
+    let kinds = [Content::NationalId, Content::PaymentCard, Content::Secret];
+    assert_eq!(kinds.map(|it| found.count(it)), [3, 1, 1]);
+    for more in [
+        json!({"input": NRIC}),
+        json!({"input": "a", "instructions": NRIC}),
+        json!({"input": [{"role": "user", "content": [{"type": "input_text", "text": NRIC}]}]}),
+    ] {
+        let mut body = more;
+        body["model"] = "m".into();
+        assert_eq!(asked("/v1/responses", body.clone()).count(Content::NationalId), 1, "{body}");
+    }
 }
 
 #[test]
@@ -105,7 +226,7 @@ fn texts_without_messages_are_read_too() {
 #[test]
 fn the_texts_of_a_talk_are_those_that_are_read_for_what_they_contain() {
     let texts = |operation, body: Value| texts(&read(operation, &body.to_string()), 1_024);
-    let talk = json!({"model": "auto", "user": "u", "messages": [
+    let talk = json!({"model": "auto", "user": "Jane Roe", "messages": [
         {"role": "system", "content": "be \"kind\""},
         {"role": "user", "content": [{"type": "text", "text": "line\nJosé 李"},
             {"type": "image_url", "image_url": {"url": "data:image/png;base64,AAAA"}}]},
@@ -115,7 +236,7 @@ fn the_texts_of_a_talk_are_those_that_are_read_for_what_they_contain() {
         {"role": "user", "content": "b"}]});
     assert_eq!(
         texts(Operation::Chat, talk),
-        ["be \"kind\"", "line\nJosé 李", "{\"who\": \"Jane\"}", "find", "b"]
+        ["Jane Roe", "be \"kind\"", "line\nJosé 李", "{\"who\": \"Jane\"}", "find", "b"]
     );
     let embedded = json!({"model": "m", "input": ["a", "b"]});
     assert_eq!(texts(Operation::Embeddings, embedded), ["a", "b"]);

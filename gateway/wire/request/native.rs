@@ -27,6 +27,8 @@ pub(in crate::wire) struct Native {
     pub(in crate::wire) body: Bytes,
     /// Where the value of `model` stands, quotes included.
     pub(in crate::wire) model: Span,
+    /// Where the value of the messages stands.
+    pub(in crate::wire) talk: Span,
     /// Just past the opening brace.
     pub(in crate::wire) inside: u32,
     /// The field that bounds the output, and where its value stands.

@@ -12,6 +12,8 @@ use crate::{
 /// What must stand in an expectation.
 pub(super) const SOMETHING: &str =
     "what should come out: rule, model, then, skipped, cost_max, experiment, arm or refusal";
+/// The code of what is refused for its data class, before anything is decided.
+pub(super) const DATA_CLASS_FORBIDDEN: &str = "data_class_forbidden";
 /// What stands for the experiment and the arm of a request that has none.
 pub(super) const NO_ARM: &str = "none";
 
@@ -104,10 +106,12 @@ fn models(
 
 fn refusal(it: &mut Section<'_>, faults: &mut Faults) -> Option<&'static str> {
     let found = it.text("refusal", faults)?;
-    let codes = every_reason().map(|reason| reason_code(&reason));
-    let code = codes.into_iter().find(|code| *code == found);
+    let codes = every_reason().map(|reason| reason_code(&reason)).into_iter();
+    let mut codes = codes.chain([DATA_CLASS_FORBIDDEN]);
+    let known = codes.clone();
+    let code = codes.find(|code| *code == found);
     if code.is_none() {
-        faults.push_unknown(it.at("refusal"), found, "a refusal", codes.into_iter());
+        faults.push_unknown(it.at("refusal"), found, "a refusal", known);
     }
     code
 }

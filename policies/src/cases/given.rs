@@ -2,6 +2,7 @@
 
 use toml::Value;
 
+use super::classes::Own;
 use crate::{
     document::{Faults, Section, items, kind},
     experiment::{ArmIndex, Experiment, ExperimentState, ExperimentView, unit_of_key},
@@ -23,6 +24,8 @@ pub(super) struct Given {
     pub(super) fleet: FleetView,
     pub(super) experiments: ExperimentView,
     pub(super) draw: Draw,
+    /// Whether who asks may not send what the request's class is.
+    pub(super) forbidden: bool,
 }
 
 impl Given {
@@ -31,7 +34,7 @@ impl Given {
         let models = vec![ModelView::default(); fleet.models.len()];
         let fleet = FleetView { version: 0, models };
         let experiments = ExperimentView::default();
-        Self { signals: Signals::chat("auto"), fleet, experiments, draw: Draw(0) }
+        Self { signals: Signals::chat("auto"), fleet, experiments, draw: Draw(0), forbidden: false }
     }
 }
 
@@ -253,9 +256,13 @@ fn model<'a>(fleet: &FleetFacts, view: &'a mut FleetView, id: &str) -> Option<&'
     view.models.get_mut(at)
 }
 
-/// The fleet with what the table adds to it.
-pub(super) fn fleet(root: &mut Section<'_>, fleet: &FleetFacts, faults: &mut Faults) -> FleetFacts {
-    let mut fleet = fleet.clone();
+/// The fleet with what the table adds to it, and which data classes that may send.
+pub(super) fn fleet(
+    root: &mut Section<'_>,
+    fleet: &FleetFacts,
+    faults: &mut Faults,
+) -> (FleetFacts, Own) {
+    let (mut fleet, mut own) = (fleet.clone(), Own::default());
     for (name, value) in root.section("alias", faults).entries() {
         let target = match value.as_str() {
             Some("auto") => AliasTarget::Auto,
@@ -273,16 +280,22 @@ pub(super) fn fleet(root: &mut Section<'_>, fleet: &FleetFacts, faults: &mut Fau
         let parent = named(&mut team, "parent", teams, faults);
         let parent = parent.and_then(|at| u16::try_from(at).ok()).map(TeamIndex);
         let models = models(&mut team, faults);
+        own.teams.extend(class_max(&mut team, faults).map(|most| (fleet.teams.len(), most)));
         team.close(faults);
         fleet.teams.push(TeamFacts { name, parent, models: models.into() });
     }
     for mut key in root.tables("key", faults) {
         let name = key.text("name", faults).unwrap_or_default().into();
         let models = models(&mut key, faults);
+        own.keys.extend(class_max(&mut key, faults).map(|most| (fleet.keys.len(), most)));
         key.close(faults);
         fleet.keys.push(KeyFacts { name, models: models.into() });
     }
-    fleet
+    (fleet, own)
+}
+
+fn class_max(section: &mut Section<'_>, faults: &mut Faults) -> Option<DataClass> {
+    label(section, "data_class_max", faults, (DataClass::ALL, DataClass::code))
 }
 
 /// What a team or key may use; all where nothing is said.
