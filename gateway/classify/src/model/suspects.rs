@@ -1,5 +1,5 @@
-//! Where in a line something may be no word, found many bytes at a time: what is far from it need not be looked
-//! at.
+//! Where in a line something may be no word, found many bytes at a time: what is far from it need not be
+//! looked at.
 
 use fearless_simd::{Simd, dispatch};
 
