@@ -1,5 +1,5 @@
-//! A message that is written as a letter: what stands between its salutation and its closing says what is wanted,
-//! and in which language.
+//! A message that is written as a letter: what stands between its salutation and its closing says what is
+//! wanted, and in which language.
 
 use super::sample;
 
@@ -213,7 +213,7 @@ fn signed(text: &str) -> &str {
     said
 }
 
-/// The last line of a text and what stands before it, both without blanks at their ends, if the line is short.
+/// The last line of a text and what stands before it, both without blanks at their ends; only a short line.
 fn last_line(text: &str) -> Option<(&str, &str)> {
     let from = sample::floor(text, text.len().saturating_sub(LINE_BYTES + 1));
     let at = from + memchr::memrchr(b'\n', text.as_bytes().get(from..)?)?;
