@@ -85,6 +85,13 @@ fn places(mut bits: u64) -> impl Iterator<Item = usize> {
     })
 }
 
+/// The bits of a block from a place on, and those of the block behind it: these move beyond the highest bit
+/// first, so that none are left where the place is 0.
+#[inline(always)]
+fn near(place: usize, now: u64, next: u64) -> u64 {
+    now >> place | next << 1 << (BLOCK - 1 - place)
+}
+
 /// The bits from `from` on.
 fn above(bits: u64, from: usize) -> u64 {
     if from >= BLOCK { 0 } else { bits >> from << from }
@@ -137,33 +144,68 @@ impl Scan<'_> {
     fn numbers(&mut self, at: usize, within: u64, (now, next): (Bits, Bits)) {
         let mut left = (now.digit | now.wide) & within;
         left = above(left, self.seen.numbers.saturating_sub(at));
+        let plain = now.beyond | next.beyond == 0;
         while left != 0 {
             let place = left.trailing_zeros() as usize;
-            // Those of the block behind it move beyond the highest bit first: none where the place is 0.
-            let near = |now: u64, next: u64| now >> place | next << 1 << (BLOCK - 1 - place);
-            let digit = near(now.digit, next.digit);
-            // Up to what ends a number; one beyond ASCII may be a digit, or nothing.
-            let stop = near(now.stop, next.stop) & NEAR | 1 << NEAR_BYTES;
-            let (goes_on, beyond) =
-                ((stop & stop.wrapping_neg()) - 1, near(now.beyond, next.beyond));
-            let wide = near(now.wide, next.wide);
-            let digits = (digit & NEAR).count_ones() + (wide & NEAR).count_ones();
-            let likely = ((digit | beyond) & goes_on).count_ones();
+            let digit = near(place, now.digit, next.digit);
+            if plain && self.is_poor(at, place, digit, (now.stop, next.stop)) {
+                left &= left.wrapping_add(1 << place);
+                continue;
+            }
             // The digits of this group are looked at together.
             let group = digit.trailing_ones().clamp(1, 62) as usize;
-            let lettered = self.lettered(at + place);
-            let least = if lettered { DIGITS_LETTERED_MIN } else { DIGITS_MIN };
-            let unseen = beyond >> group & 3 != 0 && begin::sparse(self.text, at + place, lettered);
-            if digits >= least || unseen {
-                let few = self.seen.groups == 0 && group < BARE_MIN;
-                if likely >= least && (lettered || !few) {
-                    self.number(at + place);
-                } else if group == 4 && !lettered {
-                    self.parted(at + place);
-                }
-            }
+            self.group(at, (place, group), digit, (now, next));
             let seen = self.seen.numbers.saturating_sub(at).max(place + group);
             left = above(left, seen);
+        }
+    }
+
+    /// Whether too few digits stand near behind a place where all is ASCII, or something ends them before there
+    /// are enough: most groups are a day, an amount, a count. Four that stand for themselves may be a card's.
+    #[inline(always)]
+    fn is_poor(&self, at: usize, place: usize, digit: u64, (now, next): (u64, u64)) -> bool {
+        let count = (digit & NEAR).count_ones();
+        if count < DIGITS_LETTERED_MIN {
+            return true;
+        }
+        let lettered = self.lettered(at + place);
+        let least = if lettered { DIGITS_LETTERED_MIN } else { DIGITS_MIN };
+        if count < least {
+            return true;
+        }
+        let stop = near(place, now, next) & NEAR | 1 << NEAR_BYTES;
+        let goes_on = (stop & stop.wrapping_neg()) - 1;
+        (digit & goes_on).count_ones() < least && digit.trailing_ones() != 4
+    }
+
+    /// A group of digits, with those that stand near behind it: could a number begin here?
+    #[inline(always)]
+    fn group(
+        &mut self,
+        at: usize,
+        (place, length): (usize, usize),
+        digit: u64,
+        bits: (Bits, Bits),
+    ) {
+        let (now, next) = bits;
+        let beyond = near(place, now.beyond, next.beyond);
+        let wide = near(place, now.wide, next.wide);
+        let lettered = self.lettered(at + place);
+        let least = if lettered { DIGITS_LETTERED_MIN } else { DIGITS_MIN };
+        let digits = (digit & NEAR).count_ones() + (wide & NEAR).count_ones();
+        let unseen = || beyond >> length & 3 != 0 && begin::sparse(self.text, at + place, lettered);
+        if digits < least && !unseen() {
+            return;
+        }
+        // Up to what ends a number; one beyond ASCII may be a digit, or nothing.
+        let stop = near(place, now.stop, next.stop) & NEAR | 1 << NEAR_BYTES;
+        let goes_on = (stop & stop.wrapping_neg()) - 1;
+        let likely = ((digit | beyond) & goes_on).count_ones() >= least;
+        let few = self.seen.groups == 0 && length < BARE_MIN;
+        if likely && (lettered || !few) {
+            self.number(at + place);
+        } else if length == 4 && !lettered {
+            self.parted(at + place);
         }
     }
 
