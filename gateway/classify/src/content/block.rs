@@ -29,21 +29,23 @@ impl Bits {
     /// Those of the block that begins at a place.
     #[inline(always)]
     pub(super) fn of<S: Simd>(simd: S, bytes: &[u8], at: usize) -> Self {
+        // A character's first two bytes may stand before the block.
+        let two = at.checked_sub(2).and_then(|at| bytes.get(at)).copied().unwrap_or(0);
         let from = at.saturating_sub(1);
         let whole = bytes.get(from..).and_then(|rest| rest.first_chunk());
         if let (Some(held), 1..) = (whole, at) {
-            return Self::told(simd, held);
+            return Self::told(simd, held, two);
         }
         let mut held = [0; BLOCK + 1];
         let rest = bytes.get(from..).unwrap_or_default();
         let (_, to) = held.split_at_mut(usize::from(at == 0));
         to.iter_mut().zip(rest).for_each(|(to, from)| *to = *from);
-        Self::told(simd, &held)
+        Self::told(simd, &held, two)
     }
 
     /// Those of the bytes behind the first.
     #[inline(always)]
-    fn told<S: Simd>(simd: S, held: &[u8; BLOCK + 1]) -> Self {
+    fn told<S: Simd>(simd: S, held: &[u8; BLOCK + 1], two: u8) -> Self {
         let (Some(before), Some(here)) = (held.first_chunk(), held.last_chunk()) else {
             return Self::default();
         };
@@ -73,7 +75,7 @@ impl Bits {
         let blank = space | it.is(b'\n') | it.is(b'\r') | it.is(b'\t');
         let joins = it.within(b'(', 2) | it.is(b'/') | it.is(b'\\');
         let (stop, beyond) = (bits(!(name | beyond | blank | joins)), bits(beyond));
-        let wide = if beyond == 0 { 0 } else { wide(it, Block::of(simd, before)) };
+        let wide = if beyond == 0 { 0 } else { wide(it, Block::of(simd, before), two) };
         Self { token: long(bits(name)), digit: bits(digit), mark, stop, beyond, wide }
     }
 }
@@ -93,20 +95,41 @@ const fn long(bits: u64) -> u64 {
 
 /// Which bytes may end what is looked for beyond ASCII, with those before them.
 #[inline(always)]
-fn wide<S: Simd>(it: Block<S>, before: Block<S>) -> u64 {
-    // Where the byte two before is this one; the one before the block is not known.
-    let lead = |byte: u8| bits(before.is(byte)) << 1 | 1;
-    let two = bits(of_two(it, before));
-    let three = bits(of_e0(it, before)) & lead(0xE0)
-        | bits(before.is(0x81) & it.within(0x80, 10) | before.is(0x9F) & it.within(0xA0, 10))
-            & lead(0xE1)
-        | bits(of_e2(it, before)) & lead(0xE2)
-        | bits(of_ef(it, before)) & lead(0xEF)
-        | bits(before.is(0x9F) & it.within(0x8E, 0x32)) & lead(0x9D)
-        | bits(before.is(0xAF) & it.within(0xB0, 10)) & lead(0x9F);
+fn wide<S: Simd>(it: Block<S>, before: Block<S>, two: u8) -> u64 {
+    let lead = |byte: u8| bits(before.is(byte)) << 1 | u64::from(two == byte);
+    // What only characters with one first byte can be is asked where there is one.
+    let (e0, e1, e2) = (lead(0xE0), lead(0xE1), lead(0xE2));
+    let (ef, math, segments) = (lead(0xEF), lead(0x9D), lead(0x9F));
+    let mut met = bits(of_two(it, before));
+    if e0 != 0 {
+        met |= e0 & bits(of_e0(it, before));
+    }
+    if e1 != 0 {
+        met |= e1 & bits(of_e1(it, before));
+    }
+    if e2 != 0 {
+        met |= e2 & bits(of_e2(it, before));
+    }
+    if ef != 0 {
+        met |= ef & bits(of_ef(it, before));
+    }
+    // These are the second of four.
+    if math | segments != 0 {
+        met |= math & bits(before.is(0x9F) & it.within(0x8E, 0x32));
+        met |= segments & bits(before.is(0xAF) & it.within(0xB0, 10));
+    }
     // A character of the block before may go on in the first two bytes.
-    let rare = if bits(leads(it, before)) == 0 { 3 } else { u64::MAX };
-    two | three | bits(goes_on(it, before)) & rare
+    let rare = bits(
+        before.is(0xE1) | before.is(0xEA) | before.is(0xF0) | before.is(0xF3) | before.is(0xDF),
+    );
+    let rare = if rare == 0 || bits(leads(it, before)) == 0 { 3 } else { u64::MAX };
+    met | bits(goes_on(it, before)) & rare
+}
+
+/// With E1: digits of Burmese and Khmer.
+#[inline(always)]
+fn of_e1<S: Simd>(it: Block<S>, before: Block<S>) -> Answers<S> {
+    before.is(0x81) & it.within(0x80, 10) | before.is(0x9F) & it.within(0xA0, 10)
 }
 
 /// Of two bytes: digits of Arabic and Persian, and what cannot be seen.

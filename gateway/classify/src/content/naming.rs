@@ -109,6 +109,12 @@ const VERBS: &[&str] = &[
     "คือ",
 ];
 
+/// The characters beyond ASCII that a name or a verb ends in.
+const LAST: [&str; 25] = [
+    "码", "碼", "钥", "鑰", "令", "是", "为", "為", "ド", "は", "호", "น", "อ", "ດ", "ນ", "ड", "ড",
+    "்", "်", "់", "ь", "ر", "à", "è", "é",
+];
+
 /// What a name says of the value beside it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Named {
@@ -170,7 +176,10 @@ pub(super) fn begin(text: &str, name: &str) -> Option<usize> {
 #[inline]
 pub(super) fn likely(before: &[u8]) -> bool {
     let [.., first, last] = before else { return false };
-    if !last.is_ascii() || !first.is_ascii() {
+    if !last.is_ascii() {
+        return LAST.iter().any(|end| before.ends_with(end.as_bytes()));
+    }
+    if !first.is_ascii() {
         return true;
     }
     let longer = |end: &[u8]| {
@@ -198,5 +207,21 @@ pub(super) fn likely(before: &[u8]) -> bool {
         b"st" => longer(b" ist") || longer(b" est"),
         b"ah" => longer(b"alah"),
         _ => false,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_name_and_verb_ends_likely() {
+        let names = [KEYS, LOOSE, PASSWORDS, SHORT, CODES].concat();
+        let verbs = VERBS.iter().map(|verb| format!("password{verb}"));
+        for text in names.into_iter().map(str::to_owned).chain(verbs) {
+            let text = format!("x {text}");
+            assert!(likely(text.as_bytes()), "{text}");
+            assert!(said(&text).is_some(), "{text}");
+        }
     }
 }
