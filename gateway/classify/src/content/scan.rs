@@ -160,8 +160,9 @@ impl Scan<'_> {
         }
     }
 
-    /// Whether too few digits stand near behind a place where all is ASCII, or something ends them before there
-    /// are enough: most groups are a day, an amount, a count. Four that stand for themselves may be a card's.
+    /// Whether too few digits stand near behind a place where all is ASCII, or something ends them before
+    /// there are enough: most groups are a day, an amount, a count. Four that stand for themselves may be a
+    /// card's.
     #[inline(always)]
     fn is_poor(&self, at: usize, place: usize, digit: u64, (now, next): (u64, u64)) -> bool {
         let count = (digit & NEAR).count_ones();
