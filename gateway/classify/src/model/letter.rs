@@ -1,159 +1,11 @@
 //! A message that is written as a letter: what stands between its salutation and its closing says what is
 //! wanted, and in which language.
 
+mod phrases;
+
+use self::phrases::{CLOSINGS, SALUTATIONS, SENT, WITH};
 use super::sample;
 
-/// How a salutation begins; in small letters.
-const SALUTATIONS: [&str; 64] = [
-    "dear",
-    "hi",
-    "hello",
-    "hey",
-    "good morning",
-    "good afternoon",
-    "good evening",
-    "greetings",
-    "to whom it may concern",
-    "你好",
-    "您好",
-    "尊敬的",
-    "亲爱的",
-    "親愛的",
-    "大家好",
-    "早上好",
-    "早晨",
-    "嗨",
-    "哈囉",
-    "こんにちは",
-    "おはようございます",
-    "お疲れ様",
-    "お世話",
-    "안녕하세요",
-    "안녕",
-    "สวัสดี",
-    "เรียน",
-    "หวัดดี",
-    "xin chào",
-    "chào",
-    "kính gửi",
-    "thưa",
-    "selamat pagi",
-    "selamat siang",
-    "selamat sore",
-    "selamat petang",
-    "selamat tengah hari",
-    "selamat malam",
-    "halo",
-    "hai",
-    "assalamualaikum",
-    "assalamu'alaikum",
-    "kepada",
-    "yth",
-    "வணக்கம்",
-    "அன்புள்ள",
-    "नमस्ते",
-    "नमस्कार",
-    "प्रिय",
-    "namaste",
-    "kumusta",
-    "magandang",
-    "မင်္ဂလာပါ",
-    "សួស្តី",
-    "ជម្រាបសួរ",
-    "ciao",
-    "buongiorno",
-    "buonasera",
-    "salve",
-    "gentile",
-    "bonjour",
-    "hallo",
-    "guten tag",
-    "hola",
-];
-/// How a closing begins; in small letters.
-const CLOSINGS: [&str; 70] = [
-    "thanks",
-    "thank you",
-    "thx",
-    "tnx",
-    "ty",
-    "tq",
-    "many thanks",
-    "cheers",
-    "regards",
-    "best",
-    "kind regards",
-    "warm regards",
-    "warmly",
-    "with regards",
-    "rgds",
-    "sincerely",
-    "yours",
-    "respectfully",
-    "cordially",
-    "谢谢",
-    "謝謝",
-    "多谢",
-    "多謝",
-    "感谢",
-    "感謝",
-    "此致",
-    "敬上",
-    "敬礼",
-    "祝好",
-    "祝商祺",
-    "顺祝",
-    "唔該",
-    "ありがとう",
-    "よろしく",
-    "宜しく",
-    "敬具",
-    "以上",
-    "감사합니다",
-    "고맙습니다",
-    "감사",
-    "ขอบคุณ",
-    "ขอบพระคุณ",
-    "ด้วยความเคารพ",
-    "cảm ơn",
-    "cám ơn",
-    "trân trọng",
-    "thân mến",
-    "terima kasih",
-    "makasih",
-    "trima kasih",
-    "salam",
-    "hormat saya",
-    "hormat kami",
-    "yang benar",
-    "நன்றி",
-    "இப்படிக்கு",
-    "धन्यवाद",
-    "शुक्रिया",
-    "सादर",
-    "भवदीय",
-    "dhanyavaad",
-    "salamat",
-    "maraming salamat",
-    "lubos na gumagalang",
-    "ကျေးဇူး",
-    "အရကုန",
-    "អរគុណ",
-    "grazie",
-    "cordiali saluti",
-    "merci",
-];
-/// What a program puts below a message.
-const SENT: [&str; 8] = [
-    "sent from",
-    "get outlook",
-    "发自我的",
-    "發自我的",
-    "iphoneから",
-    "나의 iphone",
-    "dikirim dari",
-    "inviato da",
-];
 /// Bytes that a line of a salutation or a closing has at most, and its words.
 const LINE_BYTES: usize = 60;
 const WORDS: usize = 5;
@@ -194,7 +46,7 @@ fn signed(text: &str) -> &str {
     let mut said = text;
     // A program's line stands below the names.
     if let Some((before, last)) = last_line(said)
-        && begins(last, &SENDS)
+        && starts(last, &SENDS)
     {
         said = before;
     }
@@ -247,17 +99,45 @@ static SALUTES: Phrases<'_> = Phrases(&SALUTATIONS, first(&SALUTATIONS));
 static CLOSES: Phrases<'_> = Phrases(&CLOSINGS, first(&CLOSINGS));
 static SENDS: Phrases<'_> = Phrases(&SENT, first(&SENT));
 
-/// Whether a line begins with a phrase of a list, and the phrase ends there: in letters of ASCII a word does.
-fn begins(line: &str, Phrases(phrases, first): &Phrases<'_>) -> bool {
+/// Whether a line begins with a phrase of a list, and nothing is asked for behind it.
+fn begins(line: &str, phrases: &Phrases<'_>) -> bool {
+    behind(line, phrases).any(is_idle)
+}
+
+/// Whether a line begins with a phrase of a list, whatever comes behind it.
+fn starts(line: &str, phrases: &Phrases<'_>) -> bool {
+    behind(line, phrases).next().is_some()
+}
+
+/// What comes behind each phrase of a list that a line begins with: in letters of ASCII a word ends there.
+fn behind<'a>(
+    line: &'a str,
+    Phrases(phrases, first): &Phrases<'_>,
+) -> impl Iterator<Item = &'a str> {
     let likely = line.as_bytes().first().and_then(|byte| first.get(usize::from(*byte)));
-    likely == Some(&true)
-        && phrases.iter().any(|phrase| {
-            let head = line.get(..phrase.len());
-            let same = head.is_some_and(|it| it.eq_ignore_ascii_case(phrase));
-            let rest = line.get(phrase.len()..).unwrap_or("");
-            let word = phrase.as_bytes().last().is_some_and(u8::is_ascii);
-            same && !(word && rest.starts_with(char::is_alphanumeric))
-        })
+    let phrases = if likely == Some(&true) { *phrases } else { &[] };
+    phrases.iter().filter_map(move |phrase| {
+        let (head, rest) = line.split_at_checked(phrase.len())?;
+        let word = phrase.as_bytes().last().is_some_and(u8::is_ascii);
+        let ended = !(word && rest.starts_with(char::is_alphanumeric));
+        (ended && head.eq_ignore_ascii_case(phrase)).then_some(rest)
+    })
+}
+
+/// Whether what follows a phrase in its line asks for nothing: names, and what such phrases are said with.
+fn is_idle(rest: &str) -> bool {
+    let idle = |word: &str| {
+        let small = word.is_ascii() && WITH.iter().any(|it| it.eq_ignore_ascii_case(word));
+        small || WITH.contains(&word) || word.starts_with(char::is_uppercase)
+    };
+    rest.split(parts_words).filter(|word| !word.is_empty()).all(idle)
+}
+
+/// Whether a character is of no word: letters and what stands above and below them are.
+fn parts_words(c: char) -> bool {
+    c.is_whitespace()
+        || c.is_ascii_punctuation()
+        || matches!(c, '，' | '。' | '！' | '：' | '、' | '～' | '…')
 }
 
 /// Whether a line may be a name, a trade or a firm: words in Latin letters that begin with capitals.
@@ -305,6 +185,16 @@ mod tests {
             "Highlight the verbs\nThe cat sat on the mat",
             "Bestellung auf Deutsch übersetzen\nI want two tickets",
             "one\ntwo\nThree",
+            // What is wanted may begin as a salutation or end as a closing does.
+            "hi translate this\nThe branch is closed on Friday.",
+            "hello can you summarise\nThe branch is closed on Friday.",
+            "你好请翻译成英文\n我的卡丢了，怎么办？",
+            "支店は金曜日に休みです。\n以上の文章を英語にしてください",
+            "The branch is closed on Friday.\nbest title for this",
+            "Find flights to Tokyo in May\nbest price only",
+            "지점은 금요일에 닫습니다.\n감사 편지로 바꿔줘",
+            "शाखा शुक्रवार को बंद है।\nधन्यवाद पत्र लिखो",
+            "我们分行周五休息。\n感谢信写一封",
         ] {
             assert_eq!(body(text), text);
         }
