@@ -131,8 +131,7 @@ impl Seen {
             line,
             #[inline(always)]
             |it| {
-                let bracket = it.within(b'[', 3) | it.within(b'{', 3) | it.within(b';', 4);
-                seen.marks += count(bracket | it.is(b'"') | it.is(b'_') | it.is(b'$'));
+                seen.marks += count(sample::data_marks(it));
                 let (tab, space) = (it.is(b'\t'), bits(it.is(b' ')));
                 seen.tabs += count(tab);
                 seen.wide += count(it.beyond_ascii());

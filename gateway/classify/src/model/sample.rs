@@ -4,7 +4,7 @@ use fearless_simd::{Simd, dispatch};
 use smallvec::SmallVec;
 
 use super::token;
-use crate::bits::{self, Before, bits, count};
+use crate::bits::{self, Answers, Before, Block, bits, count};
 
 /// Bytes that are looked at from the head, and as many from the tail.
 const SPAN: usize = 320;
@@ -126,6 +126,13 @@ pub fn ends_of<'a>(parts: &[&'a str]) -> SmallVec<[&'a str; 8]> {
     kept
 }
 
+/// Which bytes are marks that JSON, tables and code are full of.
+#[inline(always)]
+pub(super) fn data_marks<S: Simd>(it: Block<S>) -> Answers<S> {
+    let bracket = it.within(b'[', 3) | it.within(b'{', 3) | it.within(b';', 4);
+    bracket | it.is(b'"') | it.is(b'_') | it.is(b'$')
+}
+
 /// What one look at a line's bytes tells.
 struct Line {
     marks: usize,
@@ -150,8 +157,7 @@ impl Line {
             line,
             #[inline(always)]
             |it| {
-                let bracket = it.within(b'[', 3) | it.within(b'{', 3) | it.within(b';', 4);
-                marks += count(bracket | it.is(b'"') | it.is(b'_') | it.is(b'$'));
+                marks += count(data_marks(it));
                 let letter = bits(it.letters());
                 letters |= letter | bits(it.beyond_ascii());
                 fences |= bits(it.is(b'`') | it.is(b'~'));
