@@ -48,7 +48,7 @@ pub(crate) fn texts(request: &Request, bytes_max: usize) -> Vec<String> {
             return;
         }
         unescaped.clear();
-        escape::parts(raw, |part| unescaped.push_str(part));
+        escape::unescape(raw.as_bytes(), &mut unescaped);
         gathered.push(&unescaped);
     };
     let sent = Sent::of(request);
@@ -126,7 +126,8 @@ fn text(bytes: &[u8]) -> &str {
 #[derive(Default)]
 struct Reader<'a> {
     found: Contents,
-    /// Made for the first text with escapes.
+    /// What stands behind escapes, and what reads it where that is long; made for the first such text.
+    held: String,
     escaped: Option<ContentStream>,
     seams: Seams<'a>,
 }
@@ -138,8 +139,14 @@ impl Reader<'_> {
             self.found.join(&classify::contents(raw));
             return;
         }
+        if raw.len() <= escape::PART_BYTES {
+            self.held.clear();
+            escape::unescape(raw.as_bytes(), &mut self.held);
+            self.found.join(&classify::contents(&self.held));
+            return;
+        }
         let stream = self.escaped.get_or_insert_default();
-        escape::parts(raw, |part| stream.push(part));
+        escape::parts(raw, &mut self.held, |part| stream.push(part));
         stream.end();
     }
 

@@ -1,6 +1,13 @@
 //! Texts behind the escapes of JSON strings, and texts as such strings.
 
-use super::{plain_run::before_escape, utf8::text_of};
+use memchr::memchr;
+
+use super::utf8::text_of;
+
+/// Bytes of a text whose escapes are resolved together.
+pub(super) const PART_BYTES: usize = 8192;
+/// Bytes of the longest character.
+const CHARACTER_BYTES: usize = 4;
 
 /// Four hexadecimal digits as a number.
 #[inline]
@@ -31,22 +38,41 @@ pub(super) fn unescape(raw: &[u8], out: &mut String) {
     // Checked once, as written: escapes are ASCII, so that between them stands text if all of it is text.
     let text = text_of(raw);
     out.reserve(text.len());
-    parts(&text, |part| out.push_str(part));
+    some(&text, out, usize::MAX);
 }
 
-/// Hands out the text behind JSON escapes, part by part.
-#[inline]
-pub(super) fn parts(raw: &str, mut each: impl FnMut(&str)) {
+/// Hands out the text behind JSON escapes, so many bytes at a time: `held` is where they are put together.
+pub(super) fn parts(raw: &str, held: &mut String, mut each: impl FnMut(&str)) {
     let mut rest = raw;
-    loop {
-        let (plain, after) =
-            rest.split_at_checked(before_escape(rest.as_bytes())).unwrap_or_default();
-        each(plain);
-        let Some(after) = after.strip_prefix('\\') else { return };
-        let (character, used) = escape(after.as_bytes());
-        each(character.encode_utf8(&mut [0; 4]));
-        rest = after.get(used..).unwrap_or_default();
+    while !rest.is_empty() {
+        held.clear();
+        held.reserve(PART_BYTES.min(rest.len()));
+        rest = some(rest, held, PART_BYTES);
+        each(held);
     }
+}
+
+/// Appends the text behind JSON escapes until `out` has so many bytes, at the most a character less. What is
+/// left is handed back.
+fn some<'a>(raw: &'a str, out: &mut String, bytes_max: usize) -> &'a str {
+    let mut rest = raw;
+    while bytes_max - out.len() >= CHARACTER_BYTES {
+        let run = memchr(b'\\', rest.as_bytes()).unwrap_or(rest.len());
+        let room = bytes_max - out.len();
+        let run = if run <= room { run } else { rest.floor_char_boundary(room) };
+        let (plain, after) = rest.split_at_checked(run).unwrap_or_default();
+        out.push_str(plain);
+        rest = after;
+        match after.as_bytes() {
+            [b'\\', escaped @ ..] if bytes_max - out.len() >= CHARACTER_BYTES => {
+                let (character, used) = escape(escaped);
+                out.push(character);
+                rest = after.get(1 + used..).unwrap_or_default();
+            }
+            _ => break,
+        }
+    }
+    rest
 }
 
 /// What stands after a backslash: the character, and how many bytes, all of them ASCII, it took.

@@ -14,6 +14,8 @@ pub(super) struct Seams<'a> {
     last: Option<(&'a str, usize)>,
     /// Made for the first message in parts.
     joined: Option<Box<[ContentStream; 2]>>,
+    /// What stands behind escapes.
+    held: String,
     open: bool,
 }
 
@@ -40,7 +42,7 @@ impl<'a> Seams<'a> {
 
     fn push(&mut self, raw: &str) {
         let joined = self.joined.get_or_insert_default();
-        escape::parts(raw, |part| joined.iter_mut().for_each(|it| it.push(part)));
+        escape::parts(raw, &mut self.held, |part| joined.iter_mut().for_each(|it| it.push(part)));
     }
 
     fn end(&mut self) {

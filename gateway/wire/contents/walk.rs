@@ -3,13 +3,24 @@
 
 use memchr::{memchr, memchr2, memchr3, memmem};
 
-/// Keys whose values are names of the format's own.
-const NAMES: [&str; 8] =
-    ["role", "type", "id", "tool_call_id", "detail", "format", "file_id", "media_type"];
-/// Keys of what is said, however it begins; in a list there are none.
-const SAID: [&str; 4] = ["", "content", "text", "arguments"];
-/// Keys of values that are the caller's own from key to value: `password` says what stands behind it.
-const OWN: [&str; 4] = ["input", "arguments", "parameters", "input_schema"];
+/// Whether the value of a key is a name of the format's own.
+fn is_format(key: &str) -> bool {
+    matches!(
+        key,
+        "role" | "type" | "id" | "tool_call_id" | "detail" | "format" | "file_id" | "media_type"
+    )
+}
+
+/// Whether the value of a key is said, however it begins; in a list there are no keys.
+fn is_said(key: &str) -> bool {
+    matches!(key, "" | "content" | "text" | "arguments")
+}
+
+/// Whether the value of a key is the caller's own from key to value: `password` says what stands behind it.
+fn is_own(key: &str) -> bool {
+    matches!(key, "input" | "arguments" | "parameters" | "input_schema")
+}
+
 /// A picture or a file within an address.
 const DATA_URL: &str = "data:";
 const BASE64: &[u8] = b";base64,";
@@ -58,7 +69,7 @@ pub(super) fn talk<'a>(json: &'a str, each: &mut impl FnMut(Piece<'a>)) {
                 each(Piece::Beside(key));
             }
             let value = value.trim_ascii_start();
-            if OWN.contains(&key) && value.starts_with(['{', '[']) {
+            if is_own(key) && value.starts_with(['{', '[']) {
                 let (own, after) = value.split_at_checked(end(value)).unwrap_or((value, ""));
                 each(Piece::Own(own));
                 (rest, key) = (after, "");
@@ -69,8 +80,8 @@ pub(super) fn talk<'a>(json: &'a str, each: &mut impl FnMut(Piece<'a>)) {
             kind = text;
         }
         match key {
-            _ if SAID.contains(&key) => each(Piece::Text(text, message)),
-            _ if NAMES.contains(&key) || kind != "text" && is_media(text) => {}
+            _ if is_said(key) => each(Piece::Text(text, message)),
+            _ if is_format(key) || kind != "text" && is_media(text) => {}
             _ => each(Piece::Beside(text)),
         }
         key = "";

@@ -19,6 +19,9 @@ pub(super) struct Bits {
     pub mark: u64,
     /// Bytes of ASCII that no number goes on behind.
     pub stop: u64,
+    /// The same, and where three small letters begin behind a blank: a number that begins with a digit has no
+    /// such word.
+    pub parts: u64,
     /// Bytes beyond ASCII.
     pub beyond: u64,
     /// Bytes that may end a digit beyond ASCII, what cannot be seen, or a full-width `@`, `:` or `=`.
@@ -75,8 +78,10 @@ impl Bits {
         let blank = space | it.is(b'\n') | it.is(b'\r') | it.is(b'\t');
         let joins = it.within(b'(', 2) | it.is(b'/') | it.is(b'\\');
         let (stop, beyond) = (bits(!(name | beyond | blank | joins)), bits(beyond));
+        let small = bits(it.within(b'a', 26));
+        let parts = stop | small & small >> 1 & small >> 2 & bits(blank) << 1;
         let wide = if beyond == 0 { 0 } else { wide(it, Block::of(simd, before), two) };
-        Self { token: long(bits(name)), digit: bits(digit), mark, stop, beyond, wide }
+        Self { token: long(bits(name)), digit: bits(digit), mark, stop, parts, beyond, wide }
     }
 }
 

@@ -27,6 +27,8 @@ const GROUPS_MAX: u32 = 100_000;
 const SHORTEST: usize = 6;
 /// Digits of a number without a gap.
 const BARE_MIN: usize = 7;
+/// Digits that stand near where a card's groups are parted by what ends a number.
+const PARTED_MIN: u32 = 8;
 
 /// How far a text has been looked at: nothing that begins before these places is looked at again.
 #[derive(Clone, Copy, Debug)]
@@ -142,70 +144,57 @@ impl Scan<'_> {
     /// goes on.
     #[inline(always)]
     fn numbers(&mut self, at: usize, within: u64, (now, next): (Bits, Bits)) {
-        let mut left = (now.digit | now.wide) & within;
-        left = above(left, self.seen.numbers.saturating_sub(at));
+        // One beyond ASCII may be a digit, or nothing.
+        let (one, two) = (now.digit | now.wide, next.digit | next.wide);
         let plain = now.beyond | next.beyond == 0;
+        let mut left = above(one & within, self.seen.numbers.saturating_sub(at));
         while left != 0 {
             let place = left.trailing_zeros() as usize;
-            let digit = near(place, now.digit, next.digit);
-            if plain && self.is_poor(at, place, digit, (now.stop, next.stop)) {
+            let digits = near(place, one, two);
+            if plain && self.few(at + place, digits) {
                 left &= left.wrapping_add(1 << place);
                 continue;
             }
             // The digits of this group are looked at together.
-            let group = digit.trailing_ones().clamp(1, 62) as usize;
-            self.group(at, (place, group), digit, (now, next));
-            let seen = self.seen.numbers.saturating_sub(at).max(place + group);
-            left = above(left, seen);
+            let group = if plain { digits } else { near(place, now.digit, next.digit) };
+            let length = group.trailing_ones().clamp(1, 62) as usize;
+            self.group(at, (place, length), digits, (now, next));
+            left = above(left, self.seen.numbers.saturating_sub(at).max(place + length));
         }
     }
 
-    /// Whether too few digits stand near behind a place where all is ASCII, or something ends them before
-    /// there are enough: most groups are a day, an amount, a count. Four that stand for themselves may be a
-    /// card's.
+    /// Whether too few digits stand near behind a place: most groups are a day, an amount, a count.
     #[inline(always)]
-    fn is_poor(&self, at: usize, place: usize, digit: u64, (now, next): (u64, u64)) -> bool {
-        let count = (digit & NEAR).count_ones();
-        if count < DIGITS_LETTERED_MIN {
-            return true;
-        }
-        let lettered = self.lettered(at + place);
-        let least = if lettered { DIGITS_LETTERED_MIN } else { DIGITS_MIN };
-        if count < least {
-            return true;
-        }
-        let stop = near(place, now, next) & NEAR | 1 << NEAR_BYTES;
-        let goes_on = (stop & stop.wrapping_neg()) - 1;
-        (digit & goes_on).count_ones() < least && digit.trailing_ones() != 4
+    fn few(&self, at: usize, digits: u64) -> bool {
+        let count = (digits & NEAR).count_ones();
+        count < DIGITS_LETTERED_MIN || count < DIGITS_MIN && !self.lettered(at)
     }
 
-    /// A group of digits, with those that stand near behind it: could a number begin here?
+    /// A group of digits, with those that stand near behind it: could a number begin here, or do four stand
+    /// for themselves, which may be a card's?
     #[inline(always)]
     fn group(
         &mut self,
         at: usize,
         (place, length): (usize, usize),
-        digit: u64,
-        bits: (Bits, Bits),
+        digits: u64,
+        (now, next): (Bits, Bits),
     ) {
-        let (now, next) = bits;
-        let beyond = near(place, now.beyond, next.beyond);
-        let wide = near(place, now.wide, next.wide);
         let lettered = self.lettered(at + place);
         let least = if lettered { DIGITS_LETTERED_MIN } else { DIGITS_MIN };
-        let digits = (digit & NEAR).count_ones() + (wide & NEAR).count_ones();
-        let unseen = || beyond >> length & 3 != 0 && begin::sparse(self.text, at + place, lettered);
-        if digits < least && !unseen() {
-            return;
-        }
-        // Up to what ends a number; one beyond ASCII may be a digit, or nothing.
-        let stop = near(place, now.stop, next.stop) & NEAR | 1 << NEAR_BYTES;
-        let goes_on = (stop & stop.wrapping_neg()) - 1;
-        let likely = ((digit | beyond) & goes_on).count_ones() >= least;
-        let few = self.seen.groups == 0 && length < BARE_MIN;
-        if likely && (lettered || !few) {
+        let likely = if (digits & NEAR).count_ones() < least {
+            let beyond = near(place, now.beyond, next.beyond);
+            beyond >> length & 3 != 0 && begin::sparse(self.text, at + place, lettered)
+        } else {
+            let (one, two) = if lettered { (now.stop, next.stop) } else { (now.parts, next.parts) };
+            let stop = near(place, one, two) & NEAR | 1 << NEAR_BYTES;
+            let goes_on = (stop & stop.wrapping_neg()) - 1;
+            (digits & goes_on).count_ones() >= least
+        };
+        let whole = self.seen.groups > 0 || length >= BARE_MIN;
+        if likely && (whole || lettered) {
             self.number(at + place);
-        } else if length == 4 && !lettered {
+        } else if length == 4 && !lettered && (digits & NEAR).count_ones() >= PARTED_MIN {
             self.parted(at + place);
         }
     }

@@ -2,14 +2,16 @@
 
 use std::sync::OnceLock;
 
+use memchr::memchr3;
+
 use super::keywords::Keywords;
 
 /// A cue a line: what it asks for or speaks of, and its words in all languages, in small letters.
 static CUES: &str = include_str!("cues.txt");
 /// How many cues there are.
 pub const COUNT: u32 = 13;
-/// What ends the first sentence.
-const ENDS: [&str; 8] = ["\n", "?", "!", "。", "？", "！", "।", "："];
+/// What ends the first sentence, beside a line's end, `?` and `!`.
+const ENDS: [&str; 5] = ["。", "？", "！", "।", "："];
 
 /// What stands in a text: a cue by its number, or the end of a sentence.
 #[derive(Clone, Copy)]
@@ -34,12 +36,13 @@ fn built() -> Option<Keywords<Word>> {
 /// The cues that stand in the first sentence of a text, and those in the rest of it, one bit each.
 #[must_use]
 pub fn of(text: &str) -> [u32; 2] {
-    let (mut first, mut all) = (None, 0);
     let Some(words) = words() else { return [0; 2] };
+    let mut end = memchr3(b'\n', b'?', b'!', text.as_bytes()).unwrap_or(usize::MAX);
+    let (mut first, mut rest) = (0, 0);
     words.each(text, |it| match it.value {
-        Word::Cue(cue) => all |= 1 << cue,
-        Word::End if first.is_none() => (first, all) = (Some(all), 0),
-        Word::End => {}
+        Word::End => end = end.min(it.start),
+        Word::Cue(cue) if it.start < end => first |= 1 << cue,
+        Word::Cue(cue) => rest |= 1 << cue,
     });
-    first.map_or([all, 0], |first| [first, all])
+    [first, rest]
 }

@@ -1,15 +1,38 @@
-//! Many words of many languages, found in one pass over a text.
+//! Many words of many languages, found in one pass over a text: few places begin a word, and the first bytes
+//! there tell which words it could be.
 
-use aho_corasick::{
-    Anchored, MatchKind,
-    automaton::{Automaton, StateID},
-    dfa::{Builder, DFA},
-};
+use std::ops::Range;
+
+use fearless_simd::{Simd, dispatch};
+use smallvec::SmallVec;
+
+use crate::bits::{self, BLOCK, Before, bits as bits_of, blocks};
+
+/// First bytes of a word by which it is looked up. No word has fewer.
+const FIRST: usize = 3;
+/// Two to this power is the number of places in the table of first bytes, and of those of which one bit tells
+/// whether a word has them.
+const TABLE_BITS: u32 = 11;
+const LIKELY_BITS: u32 = 15;
+/// Bytes of a text whose beginnings of words are held without the heap.
+const HELD_BYTES: usize = 512;
 
 /// Words, each with a value.
 pub(super) struct Keywords<T> {
-    find: DFA,
-    values: Vec<T>,
+    /// First bytes that words have: nearly all that others have are not among them.
+    likely: [u64; 1 << LIKELY_BITS >> 6],
+    /// Where the words stand that have the first bytes of a place in the table; the last is the end.
+    table: Vec<u16>,
+    words: Vec<Word<T>>,
+    /// The words' bytes, one word behind the other.
+    bytes: Vec<u8>,
+}
+
+struct Word<T> {
+    /// Its first four bytes, and which of their bits it has.
+    head: (u32, u32),
+    bytes: Range<usize>,
+    value: T,
 }
 
 /// A word that stands in a text.
@@ -23,40 +46,170 @@ pub(super) struct Found<T> {
 
 impl<T: Copy> Keywords<T> {
     /// Makes them ready. The words are in small letters; those of ASCII are found in capitals too. `None`
-    /// if there are too many.
+    /// if there are too many, one is shorter than three bytes, or begins with a sign of ASCII.
     pub(super) fn of<W: AsRef<[u8]>>(words: impl Iterator<Item = (W, T)>) -> Option<Self> {
-        let (words, values): (Vec<W>, Vec<T>) = words.unzip();
-        let mut builder = Builder::new();
-        builder.ascii_case_insensitive(true).match_kind(MatchKind::Standard).prefilter(false);
-        Some(Self { find: builder.build(words).ok()?, values })
+        let mut placed: Vec<(First, W, T)> = Vec::new();
+        for (word, value) in words {
+            let first = word.as_ref().first_chunk()?;
+            if first[0].is_ascii() && !first[0].is_ascii_alphanumeric() {
+                return None;
+            }
+            placed.push((First::of(*first), word, value));
+        }
+        placed.sort_by_key(|(first, ..)| first.place());
+        let mut likely = [0; 1 << LIKELY_BITS >> 6];
+        for (hash, ..) in &placed {
+            if let Some(bits) = likely.get_mut(hash.word()) {
+                *bits |= hash.bit();
+            }
+        }
+        let mut keywords = Self { likely, table: Vec::new(), words: Vec::new(), bytes: Vec::new() };
+        for at in 0..=1 << TABLE_BITS {
+            let from = placed.partition_point(|(first, ..)| first.place() < at);
+            keywords.table.push(u16::try_from(from).ok()?);
+        }
+        for (_, word, value) in placed {
+            let from = keywords.bytes.len();
+            keywords.bytes.extend(word.as_ref());
+            let bytes = from..keywords.bytes.len();
+            let mask = if bytes.len() == FIRST { 0xFF_FFFF } else { u32::MAX };
+            let head = (head(word.as_ref()) & mask, mask);
+            keywords.words.push(Word { head, bytes, value });
+        }
+        Some(keywords)
     }
 
-    /// Calls `each` with every word that stands in a text, those within others too, by their ends. A word
-    /// that begins with a letter or a digit of ASCII begins where a word of the text does.
+    /// Calls `each` with every word that stands in a text, those within others too, by their beginnings. A
+    /// word that begins with a letter or a digit of ASCII begins where a word of the text does.
     #[inline]
     pub(super) fn each(&self, text: &str, mut each: impl FnMut(Found<T>)) {
         let bytes = text.as_bytes();
-        let Ok(mut state) = self.find.start_state(Anchored::No) else { return };
-        for (at, byte) in bytes.iter().enumerate() {
-            state = self.find.next_state(Anchored::No, state, *byte);
-            if self.find.is_match(state) {
-                self.ended(bytes, at + 1, state, &mut each);
+        let begins: Begins = dispatch!(bits::level(), simd => begins(simd, bytes));
+        for (block, mut left) in begins.into_iter().enumerate() {
+            while left != 0 {
+                let at = block * BLOCK + left.trailing_zeros() as usize;
+                left &= left - 1;
+                let first = bytes.get(at..).and_then(|rest| rest.first_chunk());
+                if let Some(first) = first.map(|it| First::of(*it))
+                    && self.likely.get(first.word()).is_some_and(|it| it & first.bit() != 0)
+                {
+                    self.begun(bytes, at, first.place(), &mut each);
+                }
             }
         }
     }
 
-    /// The words that end at a place. Apart, so that the registers are those of the pass.
-    #[cold]
+    /// The words of a place in the table that begin at a place of a text. Apart, so that the registers are
+    /// those of the pass.
     #[inline(never)]
-    fn ended(&self, bytes: &[u8], end: usize, state: StateID, each: &mut impl FnMut(Found<T>)) {
-        let letter = |at: usize| bytes.get(at).is_some_and(u8::is_ascii_alphanumeric);
-        for index in 0..self.find.match_len(state) {
-            let word = self.find.match_pattern(state, index);
-            let start = end - self.find.pattern_len(word);
-            let begun = !letter(start) || !start.checked_sub(1).is_some_and(letter);
-            if begun && let Some(value) = self.values.get(word.as_usize()) {
-                each(Found { value: *value, start, end });
+    fn begun(&self, text: &[u8], start: usize, place: usize, each: &mut impl FnMut(Found<T>)) {
+        let Some([from, to]) = self.table.get(place..place + 2) else { return };
+        let here = head(text.get(start..).unwrap_or_default());
+        for word in self.words.get((*from).into()..(*to).into()).unwrap_or_default() {
+            if here & word.head.1 != word.head.0 {
+                continue;
             }
+            let end = start + word.bytes.len();
+            let stands = text.get(start..end).zip(self.bytes.get(word.bytes.clone()));
+            if stands.is_some_and(|(text, word)| text.eq_ignore_ascii_case(word)) {
+                each(Found { value: word.value, start, end });
+            }
+        }
+    }
+}
+
+/// The first four bytes of a text, the same for those in capitals.
+#[inline(always)]
+fn head(text: &[u8]) -> u32 {
+    let bytes = match text.first_chunk() {
+        Some(four) => *four,
+        None => [0, 1, 2, 3].map(|at| text.get(at).copied().unwrap_or(0)),
+    };
+    u32::from_le_bytes(bytes) | 0x2020_2020
+}
+
+/// The hash of a word's first bytes, in capitals or not.
+#[derive(Clone, Copy)]
+struct First(u32);
+
+impl First {
+    #[inline(always)]
+    fn of([a, b, c]: [u8; FIRST]) -> Self {
+        let small = u32::from_le_bytes([a, b, c, 0]) | 0x20_2020;
+        Self(small.wrapping_mul(0x9E37_79B1))
+    }
+
+    /// Its place in the table.
+    const fn place(self) -> usize {
+        (self.0 >> (u32::BITS - TABLE_BITS)) as usize
+    }
+
+    /// Where its bit stands, and the bit.
+    const fn word(self) -> usize {
+        (self.0 >> (u32::BITS - LIKELY_BITS + 6)) as usize
+    }
+
+    const fn bit(self) -> u64 {
+        1 << (self.0 >> (u32::BITS - LIKELY_BITS) & 63)
+    }
+}
+
+/// Where words begin, a bit for each byte.
+type Begins = SmallVec<[u64; HELD_BYTES / BLOCK]>;
+
+/// The places at which a word of ASCII begins, or a character beyond it.
+#[inline(always)]
+fn begins<S: Simd>(simd: S, bytes: &[u8]) -> Begins {
+    let (mut begins, mut before) = (Begins::new(), Before::default());
+    blocks(
+        simd,
+        bytes,
+        #[inline(always)]
+        |it| {
+            let of_word = bits_of(it.letters() | it.within(b'0', 10));
+            begins.push(of_word & !before.next(of_word) | bits_of(it.within(0xC0, 0x40)));
+        },
+    );
+    begins
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn found(words: &[&str], text: &str) -> Vec<(usize, usize, usize)> {
+        let keywords = Keywords::of(words.iter().copied().zip(0..)).expect("they can be looked up");
+        let mut found = Vec::new();
+        keywords.each(text, |it| found.push((it.value, it.start, it.end)));
+        found.sort_unstable();
+        found
+    }
+
+    #[test]
+    fn words_are_found_where_they_stand() {
+        let words = ["tell", "tell me", "ell", "求", "翻译", "écris", "việc", "2024"];
+        for blank in 0..=2 * BLOCK {
+            let text = format!(
+                "{}tell me, TELL: 求翻译 ÉCRIS écris viỆC việc x2024 2024",
+                "-".repeat(blank)
+            );
+            let place = |word: &str, from: usize| from + text[from..].find(word).unwrap();
+            let (one, two) = (place("tell", 0), place("TELL", 0));
+            let mut wanted = vec![(0, one, one + 4), (1, one, one + 7), (0, two, two + 4)];
+            wanted.push((3, place("求", 0), place("求", 0) + 3));
+            wanted.push((4, place("翻译", 0), place("翻译", 0) + 6));
+            wanted.push((5, place("écris", 0), place("écris", 0) + 6));
+            wanted.push((6, place("việc", 0), place("việc", 0) + 6));
+            wanted.push((7, place(" 2024", 0) + 1, place(" 2024", 0) + 5));
+            wanted.sort_unstable();
+            assert_eq!(found(&words, &text), wanted, "{blank}");
+        }
+    }
+
+    #[test]
+    fn what_cannot_be_looked_up_is_none() {
+        for word in ["", "ab", "-abc", " abc", "é"] {
+            assert!(Keywords::of([(word, ())].into_iter()).is_none(), "{word}");
         }
     }
 }

@@ -20,9 +20,10 @@ const BODY_MIN: usize = 8;
 pub fn body(text: &str) -> &str {
     let whole = sample::trim(text);
     let bytes = whole.as_bytes();
-    let ends = [bytes.first_chunk(), bytes.last_chunk::<{ LINE_BYTES + 1 }>()];
+    let (head, tail) = (LINE_BYTES + 1, bytes.len().saturating_sub(LINE_BYTES + 1));
+    let ends = [bytes.get(..head).unwrap_or(bytes), bytes.get(tail..).unwrap_or(bytes)];
     // Most messages have no short line at either end.
-    if ends.iter().all(|end| end.is_some_and(|end| memchr::memchr(b'\n', end).is_none())) {
+    if ends.iter().all(|end| memchr::memchr(b'\n', end).is_none()) {
         return text;
     }
     let begun = greeted(whole).unwrap_or(whole);
@@ -38,7 +39,7 @@ fn greeted(text: &str) -> Option<&str> {
     let line = line.trim_end();
     let rest = rest.trim_start();
     let asks = line.ends_with(['?', '？']);
-    (!asks && few(line) && begins(line, &SALUTES) && rest.len() >= BODY_MIN).then_some(rest)
+    (!asks && begins(line, &SALUTES) && few(line) && rest.len() >= BODY_MIN).then_some(rest)
 }
 
 /// What stands before a closing in a line of its own, with the names below it.
@@ -53,7 +54,7 @@ fn signed(text: &str) -> &str {
     let mut left = said;
     for _ in 0..=NAMES {
         let Some((before, line)) = last_line(left) else { break };
-        if few(line) && begins(line, &CLOSES) {
+        if begins(line, &CLOSES) && few(line) {
             // What a colon announces is no closing but what is to be worked on.
             return if before.ends_with([':', '：']) { said } else { before };
         }
