@@ -47,8 +47,10 @@ pub(super) fn given(signals: &Signals, fleet: &FleetFacts) -> String {
     if let Some(left) = signals.budget_left {
         said.push(format!("budget_left = \"{left}\""));
     }
-    for (key, value) in &signals.tags {
-        said.push(format!("tags = [\"{key}={value}\"]"));
+    let tags: Vec<String> =
+        signals.tags.iter().map(|(key, value)| format!("\"{key}={value}\"")).collect();
+    if !tags.is_empty() {
+        said.push(format!("tags = [{}]", tags.join(", ")));
     }
     let team = signals.team_path.first().and_then(|team| fleet.teams.get(team.get()));
     if let Some(team) = team.filter(|_| fleet.teams.len() > 1) {
@@ -56,7 +58,7 @@ pub(super) fn given(signals: &Signals, fleet: &FleetFacts) -> String {
     }
     let key = fleet.keys.get(signals.key.get()).filter(|_| signals.key.get() > 0);
     said.extend(key.map(|key| format!("key = \"{}\"", key.name)));
-    if signals.at.minute != 0 && signals.at.minute != 9 * 60 {
+    if signals.at.minute != 0 {
         said.push(format!(
             "time = \"{:02}:{:02}\"",
             signals.at.minute / 60,
