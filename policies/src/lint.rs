@@ -5,7 +5,6 @@
 //! guess: a rule is called dead because nothing is left of its box, and a leak is a request that is left.
 
 mod asking;
-mod described;
 mod diff;
 mod example;
 mod experiment;
@@ -14,7 +13,6 @@ mod reach;
 mod space;
 mod values;
 mod vectors;
-mod witness;
 
 use std::cell::Cell;
 

@@ -47,11 +47,7 @@ pub(super) fn given(signals: &Signals, fleet: &FleetFacts) -> String {
     if let Some(left) = signals.budget_left {
         said.push(format!("budget_left = \"{left}\""));
     }
-    let tags: Vec<String> =
-        signals.tags.iter().map(|(key, value)| format!("\"{key}={value}\"")).collect();
-    if !tags.is_empty() {
-        said.push(format!("tags = [{}]", tags.join(", ")));
-    }
+    said.extend(tags(signals));
     let team = signals.team_path.first().and_then(|team| fleet.teams.get(team.get()));
     if let Some(team) = team.filter(|_| fleet.teams.len() > 1) {
         said.push(format!("team = \"{}\"", team.name));
@@ -68,4 +64,11 @@ pub(super) fn given(signals: &Signals, fleet: &FleetFacts) -> String {
     let day = DAYS.get(usize::from(signals.at.weekday)).filter(|_| signals.at.weekday > 0);
     said.extend(day.map(|day| format!("weekday = \"{day}\"")));
     format!("{{ {} }}", said.join(", "))
+}
+
+/// All tags in one list, if there are any.
+fn tags(signals: &Signals) -> Option<String> {
+    let tag = |(key, value): &(Box<str>, Box<str>)| format!("\"{key}={value}\"");
+    let tags: Vec<String> = signals.tags.iter().map(tag).collect();
+    (!tags.is_empty()).then(|| format!("tags = [{}]", tags.join(", ")))
 }

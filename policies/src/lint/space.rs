@@ -1,15 +1,15 @@
 //! All requests that rules can tell apart, as a finite product: for each dimension the values between which
 //! no rule sees a difference. A rule is a box in it, and what is left of a box without others can be counted.
 
+mod described;
+mod witness;
+
 use std::sync::Arc;
 
-use super::{
-    described,
-    values::{
-        CEL_MAX, LONG_CONTEXT_FROM, TAGS_MAX, Value, budgets, cels, confidences, contents, inputs,
-        keys, listed, minutes, models, outputs, tags, teams,
-    },
-    witness::{Choice, Witness, add_numbers},
+use self::witness::{Choice, Witness, add_numbers};
+use super::values::{
+    CEL_MAX, LONG_CONTEXT_FROM, TAGS_MAX, Value, budgets, cels, confidences, contents, inputs,
+    keys, listed, minutes, models, outputs, tags, teams,
 };
 use crate::{
     facts::{

@@ -3,9 +3,9 @@
 
 use std::cell::Cell;
 
-use super::values::Value;
 use crate::{
     facts::{Content, Signals},
+    lint::values::Value,
     policy::{Expression, Landmarks},
 };
 

@@ -1,7 +1,10 @@
 //! What an area has of a dimension, where a list of values would say it badly.
 
-use super::values::{FREE_NEEDS, LONG_CONTEXT_FROM, Value};
-use crate::{facts::Needs, set::BitSet};
+use crate::{
+    facts::Needs,
+    lint::values::{FREE_NEEDS, LONG_CONTEXT_FROM, Value},
+    set::BitSet,
+};
 
 /// Needs that all of them have, and the sizes of input that are there.
 pub(super) fn input(values: &[&Value]) -> String {
