@@ -137,7 +137,7 @@ impl Witness {
 
     fn texts(&self) -> impl Iterator<Item = &str> {
         let all = self.expressions.iter().filter_map(|it| it.first());
-        all.flat_map(|it| it.texts()).map(|it| &**it)
+        all.flat_map(Expression::texts).map(|it| &**it)
     }
 
     fn names(&self, value: &Value) -> bool {
