@@ -86,6 +86,12 @@ pub fn warnings(config: &Config) -> Vec<String> {
         }
     }
     notes.extend(config.models.iter().zip(&config.policy.fleet().models).flat_map(of_engine));
+    notes.extend(config.content.classes.idle().map(|(kind, class)| {
+        format!(
+            "data_class.content.{kind}: \"{class}\" is the lowest class, to which nothing is \
+             raised: leave it away or name a higher one"
+        )
+    }));
     if config.policy_text.overrules_file {
         notes.push(
             "policy: two persons have approved another policy than the file has, and theirs is in force"

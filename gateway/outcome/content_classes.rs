@@ -23,6 +23,14 @@ impl ContentClasses {
         contents.found().filter_map(move |(kind, count)| Some((kind, count, class(kind)?)))
     }
 
+    /// The kinds that are set to the lowest class, and so can raise nothing.
+    pub fn idle(&self) -> impl Iterator<Item = (Content, DataClass)> {
+        let lowest = DataClass::ALL.iter().copied().min();
+        let set =
+            Content::ALL.iter().zip(&self.0).filter_map(|(kind, class)| Some((*kind, (*class)?)));
+        set.filter(move |(_, class)| Some(*class) == lowest)
+    }
+
     /// The highest class that the contents raise to.
     #[must_use]
     pub fn raised(&self, contents: &Contents) -> Option<DataClass> {

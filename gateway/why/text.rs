@@ -29,7 +29,7 @@ fn asks_in_words(signals: &Signals) -> String {
     };
     let kinds: Vec<_> = signals.contains.found().map(kind).collect();
     let contains = if kinds.is_empty() { "" } else { ", contains " };
-    format!(", {}{contains}{}", signals.complexity, kinds.join(", "))
+    format!(", complexity {}{contains}{}", signals.complexity, kinds.join(", "))
 }
 
 fn in_words(signals: &Signals, asks: &str) -> String {

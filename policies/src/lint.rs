@@ -378,7 +378,7 @@ impl Proof<'_> {
 
     /// Models of a route that are too small for everything that it gets.
     fn too_small(&mut self, at: Option<usize>, models: &[ModelIndex], left: &[Area]) {
-        let least = left.iter().map(|part| (self.space.example(part).input_tokens.0, part));
+        let least = left.iter().map(|part| (self.space.plain(part).input_tokens.0, part));
         let Some((least, part)) = least.min_by_key(|(tokens, _)| *tokens) else { return };
         let part = part.clone();
         let small = |it: &&ModelIndex| {

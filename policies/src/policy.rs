@@ -25,6 +25,7 @@ use self::{
     names::Names,
 };
 pub(crate) use self::{
+    cel::Expression,
     conditions::{DAYS, When, minute},
     index::{Index, named_keys},
     landmarks::{Landmarks, hintable},

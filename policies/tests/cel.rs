@@ -165,6 +165,12 @@ fn a_mistake_is_refused_with_what_would_do() {
         ("not stream", "`not` at character 1", "`!`"),
         ("task <> 'coding'", "`<>` at character 6", "`!=`"),
         ("task ==\n'x' and stream", "`and` at line 2, character 5", "`&&`"),
+        ("confidence > 1.5", "`confidence` compared with 1.5", "a number from 0 to 1"),
+        ("60 <= task_confidence", "`task_confidence` compared with 60", "a number from 0 to 1"),
+        ("language_confidence != -0.1", "compared with -0.1", "a number from 0 to 1"),
+        ("confidence in [0.5, 2.0]", "`confidence` compared with 2", "a number from 0 to 1"),
+        ("stream || !(confidence < -(1.0))", "compared with -1", "a number from 0 to 1"),
+        ("stream ? confidence == 7 : stream", "compared with 7", "a number from 0 to 1"),
         ("input_tokens / 2 > 3", "`/`", "types that go together"),
     ] {
         refused(cel, found, expected);

@@ -105,6 +105,31 @@ async fn too_little_room_and_keys_of_the_past_are_notes() {
 }
 
 #[tokio::test]
+async fn contents_that_raise_nothing_are_notes() {
+    use policies::facts::{Content, DataClass};
+    let kinds = Content::ALL.iter().copied();
+    let classes = kinds.clone().flat_map(|kind| DataClass::ALL.iter().map(move |it| (kind, *it)));
+    let idle = |kind: Content, class: &str| {
+        format!("note: data_class.content.{kind}: \"{class}\" is the lowest class, ")
+    };
+    // Every class of one kind, and every kind with the lowest.
+    for (kind, class) in classes.filter(|it| it.0 == Content::Mail || it.1 == DataClass::Public) {
+        let content = format!("[data_class.content]\n{kind} = \"{class}\"\nphone = \"internal\"\n");
+        let content = if kind == Content::Phone {
+            content.replace("phone = \"internal\"\n", "")
+        } else {
+            content
+        };
+        let folder = Setup::new().model("a", &[URL.into()]).and(&content).write();
+        let check = binary::run(&folder.config(), &["check"]).await;
+        assert_eq!(check.status.code(), Some(0), "{check:?}");
+        let told = said(&check).contains(&idle(kind, class.code()));
+        assert_eq!(told, class == DataClass::Public, "{content}: {check:?}");
+        assert_eq!(said(&check).matches("is the lowest class").count(), usize::from(told));
+    }
+}
+
+#[tokio::test]
 async fn a_ledger_in_use_is_a_note() {
     let folder = Setup::new().model("a", &[URL.into()]).write();
     let server = Server::start(&folder.config()).await;

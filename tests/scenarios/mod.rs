@@ -77,6 +77,7 @@ mod structured;
 mod switches;
 mod tags;
 mod timeouts;
+mod told_api;
 mod top;
 mod traces;
 mod two_persons;

@@ -28,8 +28,8 @@ const ASKED: [(&str, &str, &str); 3] = [
         "persons",
         ", contains national_id, phone (2), about ",
     ),
-    (HARD, "puzzles", ", public, hard, about "),
-    ("Hello, how are you today?", "default", ", public, easy, about "),
+    (HARD, "puzzles", ", public, complexity hard, about "),
+    ("Hello, how are you today?", "default", ", public, complexity easy, about "),
 ];
 
 fn asking(text: &str) -> Value {

@@ -22,6 +22,9 @@ const STEPS_MAX: usize = 1_000_000;
 /// Parts of one change that are listed.
 const PARTS_MAX: usize = 8;
 
+/// Parts of one change in which an example is looked for.
+const TRIED_MAX: usize = 64;
+
 /// Requests that are decided otherwise.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Change {
@@ -31,8 +34,8 @@ pub struct Change {
     pub after: String,
     /// Which requests, each part by its conditions.
     pub conditions: Vec<String>,
-    /// One of them, as `given` of a case table.
-    pub example: String,
+    /// One of them, as `given` of a case table; nothing where expressions decide and none was found.
+    pub example: Option<String>,
 }
 
 /// All changes between two policies.
@@ -53,7 +56,10 @@ impl fmt::Display for Change {
         }
         writeln!(f, "  - {}", self.before)?;
         writeln!(f, "  + {}", self.after)?;
-        write!(f, "  for example given = {}", self.example)
+        match &self.example {
+            Some(example) => write!(f, "  for example given = {example}"),
+            None => write!(f, "  no example was found"),
+        }
     }
 }
 
@@ -130,14 +136,17 @@ impl Pairs<'_> {
     }
 
     fn push(&mut self, parts: &[Area], before: String, after: String) {
-        let Some(first) = parts.first() else { return };
+        if parts.is_empty() {
+            return;
+        }
         let mut conditions: Vec<String> =
             parts.iter().take(PARTS_MAX).map(|part| self.space.described(part)).collect();
         if parts.len() > PARTS_MAX {
             let more = counted(parts.len() - PARTS_MAX, "part more", "parts more");
             conditions.push(format!("and {more}"));
         }
-        let example = example::given(&self.space.example(first), self.fleet.fleet());
+        let found = parts.iter().take(TRIED_MAX).find_map(|part| self.space.witness(part));
+        let example = found.map(|it| example::given(&it, self.fleet.fleet()));
         self.found.changes.push(Change { before, after, conditions, example });
     }
 

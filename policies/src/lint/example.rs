@@ -47,16 +47,14 @@ pub(super) fn given(signals: &Signals, fleet: &FleetFacts) -> String {
     if let Some(left) = signals.budget_left {
         said.push(format!("budget_left = \"{left}\""));
     }
-    for (key, value) in &signals.tags {
-        said.push(format!("tags = [\"{key}={value}\"]"));
-    }
+    said.extend(tags(signals));
     let team = signals.team_path.first().and_then(|team| fleet.teams.get(team.get()));
     if let Some(team) = team.filter(|_| fleet.teams.len() > 1) {
         said.push(format!("team = \"{}\"", team.name));
     }
     let key = fleet.keys.get(signals.key.get()).filter(|_| signals.key.get() > 0);
     said.extend(key.map(|key| format!("key = \"{}\"", key.name)));
-    if signals.at.minute != 0 && signals.at.minute != 9 * 60 {
+    if signals.at.minute != 0 {
         said.push(format!(
             "time = \"{:02}:{:02}\"",
             signals.at.minute / 60,
@@ -66,4 +64,11 @@ pub(super) fn given(signals: &Signals, fleet: &FleetFacts) -> String {
     let day = DAYS.get(usize::from(signals.at.weekday)).filter(|_| signals.at.weekday > 0);
     said.extend(day.map(|day| format!("weekday = \"{day}\"")));
     format!("{{ {} }}", said.join(", "))
+}
+
+/// All tags in one list, if there are any.
+fn tags(signals: &Signals) -> Option<String> {
+    let tag = |(key, value): &(Box<str>, Box<str>)| format!("\"{key}={value}\"");
+    let tags: Vec<String> = signals.tags.iter().map(tag).collect();
+    (!tags.is_empty()).then(|| format!("tags = [{}]", tags.join(", ")))
 }

@@ -1,11 +1,15 @@
 //! All requests that rules can tell apart, as a finite product: for each dimension the values between which
 //! no rule sees a difference. A rule is a box in it, and what is left of a box without others can be counted.
 
+mod described;
+mod witness;
+
 use std::sync::Arc;
 
+use self::witness::{Choice, Witness, add_numbers};
 use super::values::{
-    CEL_MAX, FREE_NEEDS, LONG_CONTEXT_FROM, TAGS_MAX, Value, budgets, cels, confidences, contents,
-    inputs, keys, listed, minutes, models, outputs, tags, teams,
+    CEL_MAX, LONG_CONTEXT_FROM, TAGS_MAX, Value, budgets, cels, confidences, contents, inputs,
+    keys, listed, minutes, models, outputs, tags, teams,
 };
 use crate::{
     facts::{
@@ -53,8 +57,10 @@ impl Dimension {
     fn described(&self, set: &BitSet) -> String {
         let [name, ..] = self.conditions else { return String::new() };
         let inside: Vec<&Value> = set.iter().filter_map(|at| self.values.get(at)).collect();
-        if let [Value::Input(..), ..] = self.values[..] {
-            return described_input(&inside);
+        match self.values[..] {
+            [Value::Input(..), ..] => return described::input(&inside),
+            [Value::Confidence(..), ..] => return described::confidence(&self.values, set),
+            _ => {}
         }
         let outside: Vec<&Value> = (0..)
             .zip(&self.values)
@@ -69,37 +75,12 @@ impl Dimension {
     }
 }
 
-/// Needs that all of them have, and the sizes of input that are there.
-fn described_input(values: &[&Value]) -> String {
-    let inputs = || {
-        values.iter().filter_map(|value| match value {
-            Value::Input(needs, tokens) => Some((needs.without(Needs::LONG_CONTEXT), *tokens)),
-            _ => None,
-        })
-    };
-    let all = |need: &Needs| inputs().all(|(needs, _)| needs.contains(*need));
-    let none = |need: &Needs| inputs().all(|(needs, _)| !needs.contains(*need));
-    let free = || Needs::NAMES.iter().take(FREE_NEEDS);
-    let mut said: Vec<String> =
-        free().filter(|(need, _)| all(need)).map(|(_, name)| format!("needs {name}")).collect();
-    said.extend(
-        free().filter(|(need, _)| none(need)).map(|(_, name)| format!("no need of {name}")),
-    );
-    let (least, most) = inputs()
-        .fold((u32::MAX, 0), |(least, most), (_, tokens)| (least.min(tokens), most.max(tokens)));
-    match (least, most) {
-        (0, LONG_CONTEXT_FROM..) => {}
-        (0, most) => said.push(format!("input_tokens up to {most}")),
-        (least, _) => said.push(format!("input_tokens from {least}")),
-    }
-    said.join(", ")
-}
-
 /// The product.
 pub(super) struct Space {
     dimensions: Vec<Dimension>,
     /// Conditions that name too many values to be told apart: their rules take nothing from others.
     opaque: Vec<&'static str>,
+    witness: Witness,
 }
 
 /// A part of the space: for each dimension the values it holds, or all of them.
@@ -132,6 +113,8 @@ impl Space {
             marks.input_tokens.clear();
             opaque.push("input_tokens");
         }
+        add_numbers(&mut marks, SIZES_MAX);
+        let witness = Witness::new(&marks);
         let all = |conditions, values: Vec<Value>, plain| Dimension { conditions, values, plain };
         let mut dimensions = vec![
             all(&["language"], listed(Language::ALL, Value::Language), Language::En.index()),
@@ -159,7 +142,7 @@ impl Space {
             dimension.plain = 0;
             opaque.extend(dimension.conditions);
         }
-        Self { dimensions, opaque }
+        Self { dimensions, opaque, witness }
     }
 
     /// Whether the area of these conditions is larger than what they say.
@@ -277,8 +260,35 @@ impl Space {
         Some(dimension.values.get(set.iter().next()?)?.code())
     }
 
-    /// A request of the area, as plain as can be.
+    /// A request of the area for which its expressions are true or false as it has them, as plain as can be;
+    /// nothing where none is found.
+    pub(super) fn witness(&self, area: &Area) -> Option<Signals> {
+        let mut choices: Vec<Choice<'_>> = area
+            .0
+            .iter()
+            .zip(&self.dimensions)
+            .map(|(part, dimension)| {
+                let has = |at: &usize| part.as_ref().is_none_or(|set| set.contains(*at));
+                let all = (0..dimension.values.len()).filter(|at| *at != dimension.plain);
+                let all = std::iter::once(dimension.plain).chain(all).filter(has);
+                let values = all.filter_map(|at| dimension.values.get(at)).collect();
+                Choice { conditions: dimension.conditions, values }
+            })
+            .collect();
+        let wanted = choices.pop()?.values;
+        self.witness.of(self.plain(area), &wanted, &choices)
+    }
+
+    /// A request of the area, as plain as can be; where none is found that fulfils the expressions too, one
+    /// that fulfils the rest.
     pub(super) fn example(&self, area: &Area) -> Signals {
+        let told = area.0.last().is_none_or(Option::is_none);
+        let found = if told { None } else { self.witness(area) };
+        found.unwrap_or_else(|| self.plain(area))
+    }
+
+    /// A request of the area, as plain as can be, whatever the expressions say.
+    pub(super) fn plain(&self, area: &Area) -> Signals {
         let mut signals = Signals::chat("auto");
         for (part, dimension) in area.0.iter().zip(&self.dimensions) {
             let plain = part.as_ref().is_none_or(|set| set.contains(dimension.plain));

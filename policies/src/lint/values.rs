@@ -38,7 +38,8 @@ pub(super) enum Value {
     Input(Needs, u32),
     Contains(Vec<Content>),
     Complexity(Complexity),
-    Confidence(f32),
+    /// How sure, and whether rules name this number rather than those around it.
+    Confidence(f32, bool),
     Output(Option<u32>),
     Budget(Option<Money>),
     Minute(u16),
@@ -73,7 +74,7 @@ impl Value {
                 if kinds.is_empty() { "nothing".into() } else { kinds.join("+") }
             }
             Self::Complexity(complexity) => complexity.to_string(),
-            Self::Confidence(sure) => sure.to_string(),
+            Self::Confidence(sure, _) => sure.to_string(),
             Self::Output(asked) => asked.map_or_else(|| "unstated".into(), |it| it.to_string()),
             Self::Budget(left) => left.map_or_else(|| "no budget".into(), |it| it.to_string()),
             Self::Minute(minute) => format!("{:02}:{:02}", minute / 60, minute % 60),
@@ -113,7 +114,7 @@ impl Value {
                 kinds.iter().for_each(|kind| signals.contains.add(*kind));
             }
             Self::Complexity(complexity) => signals.complexity = *complexity,
-            Self::Confidence(sure) => {
+            Self::Confidence(sure, _) => {
                 signals.language_confidence = *sure;
                 signals.task_confidence = *sure;
             }
@@ -230,13 +231,33 @@ pub(super) fn inputs(marks: &Landmarks) -> Vec<Value> {
 }
 
 pub(super) fn confidences(marks: &Landmarks) -> Vec<Value> {
-    let near = marks.confidence.iter().flat_map(|it| [it.next_down(), *it, it.next_up()]);
-    let mut values: Vec<f32> =
-        near.chain([0.0, 1.0]).filter(|it| (0.0..=1.0).contains(it)).collect();
+    let ends = marks.confidence.iter().copied().chain([0.0, 1.0]);
+    let mut named: Vec<f32> = ends.filter(|it| (0.0..=1.0).contains(it)).map(f32::abs).collect();
     // The surest first: an example should not be one of doubt.
-    values.sort_unstable_by(|a, b| b.total_cmp(a));
-    values.dedup();
-    values.into_iter().map(Value::Confidence).collect()
+    named.sort_unstable_by(|a, b| b.total_cmp(a));
+    named.dedup();
+    let below = named.iter().skip(1).map(Some).chain([None]);
+    let each = named.iter().zip(below).flat_map(|(high, low)| {
+        let between = low.and_then(|low| between(*low, *high));
+        let named = Some(Value::Confidence(*high, true));
+        named.into_iter().chain(between.map(|it| Value::Confidence(it, false)))
+    });
+    each.collect()
+}
+
+/// The number just below the higher one that has the fewest decimals, two at the least, if there is one
+/// between the two.
+fn between(low: f32, high: f32) -> Option<f32> {
+    let rounded = |decimals: i32| {
+        let parts = 10_f64.powi(decimals);
+        let nth = (f64::from(high) * parts).ceil() - 1.0;
+        #[allow(clippy::cast_possible_truncation, reason = "a share")]
+        let single = |nth: f64| (nth / parts) as f32;
+        [single(nth), single(nth - 1.0)]
+            .into_iter()
+            .find(|it| (low..high).contains(it) && *it > low)
+    };
+    (2..=9).find_map(rounded)
 }
 
 pub(super) fn outputs(marks: &Landmarks) -> Vec<Value> {
@@ -257,7 +278,7 @@ pub(super) fn budgets(marks: &Landmarks) -> Vec<Value> {
 pub(super) fn minutes(marks: &Landmarks) -> Vec<Value> {
     let day = 24 * 60;
     let near = marks.minutes.iter().flat_map(|it| [(it + day - 1) % day, it % day]);
-    let mut values: Vec<u16> = near.chain([9 * 60]).collect();
+    let mut values: Vec<u16> = near.chain([0]).collect();
     values.sort_unstable();
     values.dedup();
     values.into_iter().map(Value::Minute).collect()

@@ -15,7 +15,10 @@ use std::{
 
 use cel::{Context, Env, Value, parser::Expression as Ast};
 
-use self::signals::{Names, Variable};
+use self::{
+    signals::{Names, Variable},
+    typed::Named,
+};
 use crate::{
     document::{Faults, Section},
     facts::{FleetFacts, Signals},
@@ -40,6 +43,8 @@ pub(crate) struct Expression {
     source: Arc<str>,
     ast: Arc<Ast>,
     variables: Vec<Variable>,
+    /// What stands in it.
+    named: Named,
     names: Names,
     steps: u64,
     /// What it is where it cannot be worked out, such as a tag that is not there.
@@ -71,6 +76,26 @@ impl Expression {
     /// Makes it true where it cannot be worked out: a guard binds rather than not.
     pub(super) fn binds_when_in_doubt(&mut self) {
         self.otherwise = true;
+    }
+
+    /// Whether it is true where it cannot be worked out.
+    pub(crate) fn otherwise(&self) -> bool {
+        self.otherwise
+    }
+
+    /// The conditions of `when` that ask for what it asks for.
+    pub(crate) fn conditions(&self) -> impl Iterator<Item = &'static str> {
+        self.variables.iter().map(|it| it.condition())
+    }
+
+    /// The numbers that stand in it.
+    pub(crate) fn numbers(&self) -> &[f64] {
+        &self.named.numbers
+    }
+
+    /// The texts that stand in it, and the names of tags.
+    pub(crate) fn texts(&self) -> &[Box<str>] {
+        &self.named.texts
     }
 
     /// Whether it holds for a request.
@@ -144,6 +169,7 @@ fn compile(text: &str, fleet: &FleetFacts) -> Result<Expression, Wrong> {
         names: Names::of(fleet, &typed.variables),
         variables: typed.variables,
         steps: typed.steps,
+        named: typed.named,
         otherwise: false,
     })
 }

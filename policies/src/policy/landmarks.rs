@@ -17,6 +17,7 @@ pub(crate) struct Landmarks {
     pub(crate) budget_left: Vec<Money>,
     pub(crate) minutes: Vec<u16>,
     pub(crate) cel: Vec<Arc<str>>,
+    pub(crate) expressions: Vec<Expression>,
 }
 
 impl Landmarks {
@@ -32,6 +33,7 @@ impl Landmarks {
         self.budget_left.extend(when.budget_left.iter().flat_map(|(min, max)| [*min, *max]));
         self.minutes.extend(when.hours.iter().flat_map(|(from, to)| [*from, *to]));
         self.cel.extend(when.cel().cloned());
+        self.expressions.extend(when.cel.clone());
     }
 }
 

@@ -91,6 +91,24 @@ impl Variable {
         )
     }
 
+    /// Whether it is a number from 0 to 1.
+    pub(super) fn is_share(self) -> bool {
+        matches!(self, Self::LanguageConfidence | Self::TaskConfidence | Self::Confidence)
+    }
+
+    /// The condition of `when` that asks for the same, or for what it follows from.
+    pub(super) fn condition(self) -> &'static str {
+        match self {
+            Self::Languages => "language",
+            Self::CoarseTask => "task",
+            Self::LanguageConfidence | Self::TaskConfidence => "confidence",
+            Self::Teams => "team",
+            Self::Tags => "tag",
+            Self::Hour | Self::Minute => "hours",
+            _ => Self::ALL.iter().find(|(it, ..)| *it == self).map_or("", |(_, name, _)| name),
+        }
+    }
+
     /// Puts its value where an expression finds it.
     pub(super) fn put<'v>(
         self,

@@ -6,7 +6,9 @@
 //! beyond 2^63.
 
 use cel::{
-    common::ast::{CallExpr, ComprehensionExpr, Expr, ListExpr, LiteralValue, operators as op},
+    common::ast::{
+        CallExpr, ComprehensionExpr, Expr, ListExpr, LiteralValue, SelectExpr, operators as op,
+    },
     parser::Expression as Ast,
 };
 
@@ -30,6 +32,14 @@ const DEPTH_MAX: u32 = 64;
 pub(super) struct Typed {
     pub(super) variables: Vec<Variable>,
     pub(super) steps: u64,
+    pub(super) named: Named,
+}
+
+/// The numbers and texts that stand in an expression: between them nothing changes.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Named {
+    pub(super) numbers: Vec<f64>,
+    pub(super) texts: Vec<Box<str>>,
 }
 
 /// Checks that an expression is true or false of any request.
@@ -41,9 +51,12 @@ pub(super) fn check(ast: &Ast) -> Result<Typed, Wrong> {
         depth: 0,
         bound: Vec::new(),
         each_of: None,
+        named: Named::default(),
     };
     match checker.of(ast)? {
-        BOOL => Ok(Typed { variables: checker.variables, steps: checker.steps }),
+        BOOL => {
+            Ok(Typed { variables: checker.variables, steps: checker.steps, named: checker.named })
+        }
         other => Err(Wrong::new(other.says(), "true or false")),
     }
 }
@@ -58,6 +71,7 @@ struct Checker {
     bound: Vec<(String, Type)>,
     /// What that member can be, as far as it stands in the expression.
     each_of: Option<Said>,
+    named: Named,
 }
 
 impl Checker {
@@ -69,28 +83,41 @@ impl Checker {
             return Err(Wrong::new("more operators than that", expected));
         }
         let found = match &ast.expr {
-            Expr::Literal(literal) => literal_type(literal),
+            Expr::Literal(literal) => {
+                self.named.numbers.extend(number(ast));
+                if let LiteralValue::String(text) = literal {
+                    self.named.texts.push(text.inner().into());
+                }
+                literal_type(literal)
+            }
             Expr::Ident(name) => self.variable(name),
             Expr::List(list) => self.list(list),
             Expr::Call(call) => self.call(call),
             Expr::Comprehension(each) => self.each(each),
-            Expr::Select(select) if select.test => match self.of(&select.operand)? {
-                Type::Texts => Ok(BOOL),
-                other => Err(Wrong::new(format!("`has` of {}", other.says()), "`has(tags.name)`")),
-            },
-            Expr::Select(select) => match self.of(&select.operand)? {
-                Type::Texts => Ok(TEXT),
-                other => {
-                    let found = format!("`.{}` of {}", select.field, other.says());
-                    Err(Wrong::new(found, "`tags.name`: nothing else has fields"))
-                }
-            },
+            Expr::Select(select) => self.field(select),
             Expr::Map(_) | Expr::Struct(_) | Expr::Unspecified => {
                 Err(Wrong::new("a map", "texts, numbers, true, false or lists of them"))
             }
         };
         self.depth -= 1;
         found
+    }
+
+    /// A tag by its name, or whether it is there.
+    fn field(&mut self, select: &SelectExpr) -> Result<Type, Wrong> {
+        let of = self.of(&select.operand)?;
+        self.named.texts.push(select.field.as_str().into());
+        match (of, select.test) {
+            (Type::Texts, true) => Ok(BOOL),
+            (Type::Texts, false) => Ok(TEXT),
+            (other, true) => {
+                Err(Wrong::new(format!("`has` of {}", other.says()), "`has(tags.name)`"))
+            }
+            (other, false) => {
+                let found = format!("`.{}` of {}", select.field, other.says());
+                Err(Wrong::new(found, "`tags.name`: nothing else has fields"))
+            }
+        }
     }
 
     fn variable(&mut self, name: &str) -> Result<Type, Wrong> {
@@ -133,6 +160,7 @@ impl Checker {
         if matches!(call.func_name.as_str(), op::EQUALS | op::NOT_EQUALS | op::IN) {
             self.labels(&call.args)?;
         }
+        shares(call)?;
         let found = match (call.func_name.as_str(), types.as_slice()) {
             (op::LOGICAL_AND | op::LOGICAL_OR, all) if all.iter().all(|it| *it == BOOL) => BOOL,
             (op::LOGICAL_NOT | op::NOT_STRICTLY_FALSE, [BOOL]) => BOOL,
@@ -222,6 +250,51 @@ impl Checker {
         cond?;
         result
     }
+}
+
+/// A number that stands there, with its sign.
+fn number(ast: &Ast) -> Option<f64> {
+    match &ast.expr {
+        #[allow(clippy::cast_precision_loss, reason = "only its place among others is asked for")]
+        Expr::Literal(LiteralValue::Int(whole)) => Some(*whole.inner() as f64),
+        Expr::Literal(LiteralValue::Double(number)) => Some(*number.inner()),
+        Expr::Call(call) if call.func_name == op::NEGATE => Some(-number(call.args.first()?)?),
+        _ => None,
+    }
+}
+
+/// Numbers that a share is compared with, on whichever side it stands or in a list, must be shares: of
+/// another the answer is always the same, which nobody means.
+fn shares(call: &CallExpr) -> Result<(), Wrong> {
+    const COMPARING: [&str; 7] = [
+        op::EQUALS,
+        op::NOT_EQUALS,
+        op::LESS,
+        op::LESS_EQUALS,
+        op::GREATER,
+        op::GREATER_EQUALS,
+        op::IN,
+    ];
+    let ([left, right], true) = (&call.args[..], COMPARING.contains(&call.func_name.as_str()))
+    else {
+        return Ok(());
+    };
+    for (one, other) in [(left, right), (right, left)] {
+        let Expr::Ident(name) = &one.expr else { continue };
+        let share = Variable::ALL.iter().find(|(_, it, _)| it == name);
+        if !share.is_some_and(|(variable, ..)| variable.is_share()) {
+            continue;
+        }
+        let numbers: Vec<f64> = match &other.expr {
+            Expr::List(list) => list.elements.iter().filter_map(number).collect(),
+            _ => number(other).into_iter().collect(),
+        };
+        if let Some(number) = numbers.iter().find(|it| !(0.0..=1.0).contains(*it)) {
+            let found = format!("`{name}` compared with {number}");
+            return Err(Wrong::new(found, "a number from 0 to 1"));
+        }
+    }
+    Ok(())
 }
 
 /// What a part of an expression can be, as far as it stands there.
