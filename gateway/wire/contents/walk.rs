@@ -3,6 +3,8 @@
 
 use memchr::{memchr, memchr2, memchr3, memmem};
 
+use crate::wire::plain_run::plain;
+
 /// Whether the value of a key is a name of the format's own.
 fn is_format(key: &str) -> bool {
     matches!(
@@ -21,6 +23,8 @@ fn is_own(key: &str) -> bool {
     matches!(key, "input" | "arguments" | "parameters" | "input_schema")
 }
 
+/// Bytes in which the next quote is looked for before many are looked at together.
+const NEAR_BYTES: usize = 24;
 /// A picture or a file within an address.
 const DATA_URL: &str = "data:";
 const BASE64: &[u8] = b";base64,";
@@ -158,14 +162,23 @@ fn end(json: &str) -> usize {
 }
 
 /// What stands before the next string of some JSON, that string as it is written, and what comes behind it.
+#[inline]
 fn next(json: &str) -> Option<(&str, &str, &str)> {
-    let quote = memchr(b'"', json.as_bytes())?;
+    let bytes = json.as_bytes();
+    // Most gaps are a sign or two, and most strings a word.
+    let near = bytes.iter().take(NEAR_BYTES).position(|it| *it == b'"');
+    let quote = near.or_else(|| memchr(b'"', bytes))?;
     let mut at = quote + 1;
+    let word = bytes.get(at..at + NEAR_BYTES).map_or(NEAR_BYTES, plain);
+    let mut found = if word < NEAR_BYTES { Some(at + word) } else { None };
     loop {
-        let found = at + memchr2(b'"', b'\\', json.as_bytes().get(at..)?)?;
-        if json.as_bytes().get(found) == Some(&b'"') {
-            return Some((json.get(..quote)?, json.get(quote + 1..found)?, json.get(found + 1..)?));
+        let end = match found.take() {
+            Some(end) => end,
+            None => at + memchr2(b'"', b'\\', bytes.get(at..)?)?,
+        };
+        if bytes.get(end) == Some(&b'"') {
+            return Some((json.get(..quote)?, json.get(quote + 1..end)?, json.get(end + 1..)?));
         }
-        at = found + 2;
+        at = end + 2;
     }
 }

@@ -41,8 +41,11 @@ impl Bits {
         }
         let mut held = [0; BLOCK + 1];
         let rest = bytes.get(from..).unwrap_or_default();
-        let (_, to) = held.split_at_mut(usize::from(at == 0));
-        to.iter_mut().zip(rest).for_each(|(to, from)| *to = *from);
+        let begin = usize::from(at == 0);
+        let count = rest.len().min(held.len() - begin);
+        if let (Some(to), Some(from)) = (held.get_mut(begin..begin + count), rest.get(..count)) {
+            to.copy_from_slice(from);
+        }
         Self::told(simd, &held, two)
     }
 
