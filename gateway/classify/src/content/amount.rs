@@ -72,7 +72,7 @@ fn follows(before: &str, digits: usize) -> bool {
 fn precedes(behind: &str, digits: usize) -> bool {
     // A table of numbers writes an account as a fraction: `3122118895.0`.
     let naught = digits >= FRACTION_DIGITS && behind.starts_with(".0");
-    if cents(behind) && !(naught && !behind.starts_with(".00")) {
+    if cents(behind) && (!naught || behind.starts_with(".00")) {
         return true;
     }
     let blank = |c: char| matches!(c, ' ' | '\u{A0}' | '\u{2009}' | '\u{202F}');

@@ -1,6 +1,7 @@
 //! What stands between a word and a number, and says that the word is not of this number: a noun of its own,
 //! another number before it, a line of a statement.
 
+use super::topic::Topic;
 use crate::model::sample::floor;
 
 /// Nouns right before a number that is theirs, whatever word stands before them.
@@ -76,7 +77,11 @@ pub(super) fn key(word: &str) -> bool {
 
 /// Whether what stands between the word of an account, a phone or a passport and a number says that the
 /// word is not of this number. One of phones alone goes on over a number: `call 91234567 home 61234567`.
-pub(super) fn is(between: &str, number: &str, account: bool) -> bool {
+pub(super) fn is(between: &str, number: &str, topics: u32) -> bool {
+    let account = topics & Topic::Account.bit() != 0;
+    if !account && topics & (Topic::Phone.bit() | Topic::Passport.bit()) == 0 {
+        return false;
+    }
     let digits = number.bytes().take_while(u8::is_ascii_digit).count();
     if between.is_empty() || digits > DIGITS {
         return false;

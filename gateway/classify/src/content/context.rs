@@ -214,15 +214,9 @@ impl Context {
             labels.take(before, found);
         });
         let (nearest, end) = labels.nearest(before);
-        context.nearest = nearest;
-        // What names an account, a phone or a passport may be spent on another number.
-        let names = Topic::Account.bit() | Topic::Phone.bit() | Topic::Passport.bit();
-        let between = || before.get(end..).unwrap_or("");
-        let account = context.says(Topic::Account);
-        let number = text.get(from..).unwrap_or("");
-        if context.nearest & names != 0 && aside::is(between(), number, account) {
-            context.nearest = Topic::Other.bit();
-        }
+        let (between, number) = (before.get(end..).unwrap_or(""), text.get(from..).unwrap_or(""));
+        let other = aside::is(between, number, nearest);
+        context.nearest = if other { Topic::Other.bit() } else { nearest };
         context.see(before);
         context
     }
