@@ -13,6 +13,8 @@ use super::{
 const BLANKS_MAX: usize = 2;
 /// Digits that an amount in a currency of great worth rarely has, and an account often.
 const LARGE_DIGITS: usize = 10;
+/// Digits before a fraction of naught that are rather a number of somebody than an amount.
+const FRACTION_DIGITS: usize = 8;
 
 /// Whether some characters of a stretch are an amount, a date or a count.
 pub(super) fn is(look: &Look<'_>, from: usize, count: usize) -> bool {
@@ -68,7 +70,9 @@ fn follows(before: &str, digits: usize) -> bool {
 
 /// Whether a currency, a unit, what is counted or the cents stand at the beginning of what is behind.
 fn precedes(behind: &str, digits: usize) -> bool {
-    if cents(behind) {
+    // A table of numbers writes an account as a fraction: `3122118895.0`.
+    let naught = digits >= FRACTION_DIGITS && behind.starts_with(".0");
+    if cents(behind) && (!naught || behind.starts_with(".00")) {
         return true;
     }
     let blank = |c: char| matches!(c, ' ' | '\u{A0}' | '\u{2009}' | '\u{202F}');

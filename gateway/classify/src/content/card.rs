@@ -7,8 +7,11 @@ use super::{
     look::Look,
     national,
     number::{Number, luhn},
+    piece::Piece,
+    symbol::Gap,
     topic::Topic,
 };
+use crate::model::sample::floor;
 
 /// How sure a range says that a number is a card's.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -92,7 +95,8 @@ fn is_card(look: &mut Look<'_>, from: usize, count: usize) -> Option<()> {
     if other && !context.says(Topic::Card) && national::read(look, from) == Some(count) {
         return None;
     }
-    if main && printed {
+    let referred = || context.denies() && refers(look.text, place(look, from));
+    if main && printed && !row(look.piece, from, count) && !referred() {
         return Some(());
     }
     let glued = look.glued(from) && !(from == 0 && look.piece.hashed);
@@ -101,6 +105,72 @@ fn is_card(look: &mut Look<'_>, from: usize, count: usize) -> Option<()> {
     let said = named || (main && context.speaks_of(Topic::Card));
     let alone = main && number.bare() && context.silent() && !glued;
     (said || alone).then_some(())
+}
+
+/// Where a character of a stretch stands in the text.
+fn place(look: &Look<'_>, from: usize) -> usize {
+    look.piece.chars.get(from).map_or(0, |it| it.at)
+}
+
+/// Words of orders and references right before a number that is theirs, and words between.
+const REFERENCES: &[&str] =
+    &["order", "ref", "reference", "invoice", "tracking", "booking", "serial"];
+const NUMBERS: &[&str] = &["no", "number", "nr", "id"];
+/// Bytes in which they stand.
+const REFERENCE_BYTES: usize = 32;
+
+/// Whether a word of orders and references stands right before a place.
+fn refers(text: &str, at: usize) -> bool {
+    let before = text.get(floor(text, at.saturating_sub(REFERENCE_BYTES))..at).unwrap_or("");
+    let of_word = |c: char| !c.is_alphabetic();
+    let mut words = before.rsplit(of_word).filter(|it| !it.is_empty());
+    let is = |word: Option<&str>, words: &[&str]| {
+        word.is_some_and(|word| words.iter().any(|it| it.eq_ignore_ascii_case(word)))
+    };
+    let plain = !before.trim_end_matches([' ', ':', '#', '.']).ends_with(of_word);
+    let last = words.next();
+    plain && (is(last, REFERENCES) || (is(last, NUMBERS) && is(words.next(), REFERENCES)))
+}
+
+/// Whether a group of four digits begins at a place.
+fn four(piece: &Piece, at: usize) -> bool {
+    let digits = (at..at + 4).all(|at| piece.mark(at).is_ascii_digit());
+    digits && piece.begins(at) && piece.ends(at + 4) && !(at + 1..at + 4).any(|at| piece.begins(at))
+}
+
+/// Whether four groups of four digits stand at a place; and if so, whether they are those of a card.
+fn quad(piece: &Piece, at: usize) -> Option<bool> {
+    let spaced = |group: usize| group == 0 || piece.gap(at + 4 * group) == Gap::Space;
+    if !(0..4).all(|group| four(piece, at + 4 * group) && spaced(group)) {
+        return None;
+    }
+    let digits = (at..at + 16).map(|at| piece.mark(at).wrapping_sub(b'0'));
+    let digits: SmallVec<[u8; 20]> = digits.collect();
+    let prefix = digits.iter().take(6).fold(0, |value, digit| value * 10 + u32::from(*digit));
+    Some(luhn(&digits) && range(prefix, 16).is_some())
+}
+
+/// Whether groups of four digits are of a longer row, or of a table of such rows; other cards beside them
+/// make none. One group behind them may be the month in which a card expires, or a year.
+fn row(piece: &Piece, from: usize, count: usize) -> bool {
+    if count != 16 || quad(piece, from).is_none() {
+        return false;
+    }
+    let to = from + count;
+    let dated = |at: usize| matches!(piece.gap(at), Gap::Dot | Gap::Slash | Gap::Hyphen);
+    let above = from.checked_sub(count).and_then(|at| quad(piece, at));
+    let below = quad(piece, to);
+    if above == Some(true) || below == Some(true) {
+        return false;
+    }
+    let before = from.checked_sub(4).is_some_and(|at| four(piece, at) && !dated(at));
+    let behind = four(piece, to) && four(piece, to + 4) && piece.gap(to + 4) == Gap::Space;
+    let beside = |at: usize, is: bool, rows: bool| match piece.gap(at) {
+        Gap::Space => is,
+        Gap::Line => rows,
+        _ => false,
+    };
+    beside(from, before, above.is_some()) || beside(to, behind, below.is_some())
 }
 
 /// What parts the four groups of a card, and whether a word must say that it is one, since it parts fields.

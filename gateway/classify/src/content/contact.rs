@@ -17,6 +17,8 @@ const LOCAL_BYTES_MAX: usize = 64;
 /// Bytes before the `@` in which the name stands, with what cannot be seen in it.
 const NAME_BYTES: usize = 3 * LOCAL_BYTES_MAX;
 const DOMAIN_BYTES_MAX: usize = 255;
+/// Bytes in which the line before a number is looked at.
+const LINE_BYTES: usize = 80;
 
 /// The digits from a place on, as far as groups of digits go on within a line, that are together no more than
 /// `most`: how many, and whether they are all there are.
@@ -58,7 +60,8 @@ pub(super) fn phone(look: &mut Look<'_>, from: usize) -> Option<usize> {
     }
     let context = look.context(from, count);
     let said = context.says(Topic::Phone);
-    (said || (local(look, from, count) && context.unnamed())).then_some(count)
+    let free = || context.unnamed() || (!context.says(Topic::Other) && next_line(look, from));
+    (said || (local(look, from, count) && free())).then_some(count)
 }
 
 /// Whether digits behind a plus sign are a phone number with its country and no gain or change: North America
@@ -87,6 +90,31 @@ fn dialled(look: &Look<'_>, from: usize, count: usize) -> bool {
     !date && !amount
 }
 
+/// Whether a number begins its line, and what stands before it has a number of its own: its word is not of
+/// this one.
+fn next_line(look: &Look<'_>, from: usize) -> bool {
+    let at = look.piece.chars.get(from).map_or(0, |it| it.at);
+    let before = look.text.get(floor(look.text, at.saturating_sub(LINE_BYTES))..at).unwrap_or("");
+    let line = before.trim_end_matches([' ', '\t']).strip_suffix('\n').unwrap_or("");
+    let last = line.rsplit('\n').next().unwrap_or("");
+    let worded = last.contains(char::is_alphabetic);
+    worded && last.bytes().filter(u8::is_ascii_digit).count() >= *PHONE_DIGITS.start()
+}
+
+/// Whether groups count or tell times rather than a phone: `001-002-003`, `0930 1045 1200`.
+fn counted(look: &Look<'_>, from: usize, count: usize) -> bool {
+    let starts = || (0..count).filter(|at| *at == 0 || look.piece.begins(from + at));
+    let digit = |at: usize| u32::from(look.piece.mark(from + at).wrapping_sub(b'0'));
+    let groups = starts().count();
+    let even = (3..=4).contains(&(count / groups.max(1)))
+        && starts().enumerate().all(|(nth, at)| at * groups == nth * count);
+    let slot = |at: usize| {
+        digit(at) * 10 + digit(at + 1) < 24 && digit(at + 2) < 6 && digit(at + 3).is_multiple_of(5)
+    };
+    let zeros = starts().all(|at| digit(at) == 0);
+    even && groups > 2 && (zeros || (count == 4 * groups && starts().all(slot)))
+}
+
 /// Whether digits are written as phone numbers are within a country: a zero, an area or a network, and the
 /// rest by hyphens or blanks.
 fn local(look: &Look<'_>, from: usize, count: usize) -> bool {
@@ -98,7 +126,7 @@ fn local(look: &Look<'_>, from: usize, count: usize) -> bool {
     let plain =
         gaps.clone().all(|gap| matches!(gap, Gap::Joined | Gap::Hyphen | Gap::Space | Gap::Paren));
     let area = (from + 1..from + 6).any(|at| look.piece.begins(at));
-    plain && area && (1..=3).contains(&parted)
+    plain && area && (1..=3).contains(&parted) && !counted(look, from, count)
 }
 
 /// How many characters from here on are the number of an account, where a word says so.

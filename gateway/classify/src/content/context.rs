@@ -4,8 +4,8 @@ use std::{borrow::Cow, sync::OnceLock};
 
 use aho_corasick::{AhoCorasick, AhoCorasickKind, MatchKind};
 
-use super::symbol::{Held, escapes, held, resolved};
-use super::{topic::Topic, words};
+use super::symbol::{Held, Symbol, escapes, held, resolved};
+use super::{aside, topic::Topic, words};
 use crate::model::sample::floor;
 
 /// Bytes before a number in which words are looked for, and bytes behind it.
@@ -119,7 +119,8 @@ impl Labels {
         // Fields beside each other are a heading of several, in which neither word takes the other's place.
         let fields = between.contains(FIELDS) && !between.contains(", ");
         let key = topic == Topic::Key && between.len() <= KEYED;
-        let close = between.len() <= JOINED
+        let close = (between.len() <= JOINED && !between.contains('<'))
+            || (topic == Topic::Key && aside::element(between))
             || (key && !between.contains(char::is_alphanumeric))
             || (fields
                 && between.len() <= HEADING
@@ -134,8 +135,8 @@ impl Labels {
         self.last = Some(Label { topics: earlier | bit, from, to });
     }
 
-    /// What the nearest label says.
-    fn nearest(&self, text: &str) -> u32 {
+    /// What the nearest label says, and where it ends.
+    fn nearest(&self, text: &str) -> (u32, usize) {
         let behind = |label: &Label| text.get(label.to..).unwrap_or("");
         let only = |label: &Label| label.topics & !(NOTHING | Topic::Key.bit()) == 0;
         let direct = |label: &Label| {
@@ -146,7 +147,9 @@ impl Labels {
             !nothing || direct(behind(label).trim_end_matches(digits), false)
         };
         let label = self.last.filter(direct).or(self.named);
-        label.filter(|label| behind(label).len() <= NEAR).map_or(0, |label| label.topics)
+        label
+            .filter(|label| behind(label).len() <= NEAR)
+            .map_or((0, 0), |label| (label.topics, label.to))
     }
 }
 
@@ -210,7 +213,10 @@ impl Context {
             context.around |= found.0.bit();
             labels.take(before, found);
         });
-        context.nearest = labels.nearest(before);
+        let (nearest, end) = labels.nearest(before);
+        let (between, number) = (before.get(end..).unwrap_or(""), text.get(from..).unwrap_or(""));
+        let other = aside::is(between, number, nearest);
+        context.nearest = if other { Topic::Other.bit() } else { nearest };
         context.see(before);
         context
     }
@@ -314,7 +320,7 @@ pub(super) fn said(name: &str) -> u32 {
     let name = plain(name, &mut room);
     let mut labels = Labels::default();
     each(name, &mut |found| labels.take(name, found));
-    labels.nearest(name)
+    labels.nearest(name).0
 }
 
 /// A text whose escapes of characters, if it has any, are resolved, with blanks for what joins the words of a
@@ -345,6 +351,8 @@ fn plain<'a>(text: &'a str, room: &'a mut Held) -> &'a str {
 /// Whether a word ends at a place of a text, to which a number is joined: `card4111`, `NRICS1234567D`.
 pub(super) fn labelled(text: &str, at: usize) -> bool {
     let before = text.get(floor(text, at.saturating_sub(GLUED))..at).unwrap_or("");
+    let before =
+        before.trim_end_matches(|c: char| !c.is_ascii() && Symbol::of(c) == Symbol::Nothing);
     let mut ends = false;
     each(before, &mut |(topic, begin, end)| {
         let says = topic != Topic::Other && end - begin >= GLUED_MIN;

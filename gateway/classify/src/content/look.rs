@@ -1,6 +1,6 @@
 //! A stretch of text being looked at, with what is said around it.
 
-use super::{context::Context, piece::Piece, record, symbol::Gap, table::Table};
+use super::{column, context::Context, piece::Piece, record, symbol::Gap, table::Table};
 
 /// A stretch, the text in which it stands, and the words around the number that was asked for last.
 pub(super) struct Look<'a> {
@@ -25,6 +25,7 @@ impl<'a> Look<'a> {
             _ => {
                 let begin = self.piece.chars.get(from).map_or(0, |it| it.at);
                 let own = record::own(self.text, begin);
+                let own = own.or_else(|| column::of(self.text, begin));
                 let own = own.or_else(|| self.table.column(self.text, begin));
                 let before = Context::before(self.text, begin).owned(own);
                 (self.before, self.around) = (Some((from, before)), None);

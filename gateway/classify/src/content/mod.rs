@@ -6,15 +6,18 @@
 //! counts by kind.
 
 mod amount;
+mod aside;
 mod begin;
 mod block;
 mod card;
+mod column;
 mod contact;
 mod context;
 mod day;
 mod field;
 mod lettered;
 mod look;
+mod mrz;
 mod naming;
 mod national;
 mod number;
@@ -67,6 +70,10 @@ fn recognise(look: &mut Look<'_>, from: usize) -> Option<(Option<Content>, usize
         return Some((Some(kind), count));
     }
     let (kind, count) = named(look, from).filter(|(_, count)| !hides(look, from, *count))?;
+    let place = look.piece.chars.get(from).map_or(0, |it| it.at);
+    if aside::identifier(look.text, place) {
+        return None;
+    }
     Some(((!amount::is(look, from, count)).then_some(kind), count))
 }
 
@@ -80,6 +87,9 @@ fn hides(look: &mut Look<'_>, from: usize, count: usize) -> bool {
 /// What is exact, or has a form of its own.
 fn exact(look: &mut Look<'_>, from: usize) -> Option<(Content, usize)> {
     let of = |kind: Content| move |count: usize| (kind, count);
+    if let Some(count) = mrz::read(look, from) {
+        return Some((Content::Passport, count));
+    }
     if look.piece.mark(from).is_ascii_uppercase() {
         let exact = lettered::read(look, from);
         let named = exact.or_else(|| tax::read(look, from).map(of(Content::TaxId)));

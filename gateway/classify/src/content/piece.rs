@@ -210,7 +210,11 @@ impl Piece {
         // A dash between blanks parts what is not written with such dashes.
         let loose = self.loose(at) && !(from + 1..from + count).any(|at| self.loose(at));
         let sign = match self.gap(at) {
-            Gap::Dot => true,
+            // A table of numbers writes a long one as a fraction: `4111111111111111.0`.
+            Gap::Dot => {
+                let naught = at == from + count && other == 1 && self.mark(at) == b'0';
+                !(naught && self.long(from, count))
+            }
             Gap::Hyphen => other < LONG || !self.long(from, count),
             Gap::Slash => !self.long(from, count),
             _ => false,

@@ -1,7 +1,7 @@
 //! The key of a record right before a number, as in JSON: `"branch_code": "001234"`. What it says holds for
 //! the number alone, whatever its neighbours are called.
 
-use super::{context, topic::Topic};
+use super::{aside, context, topic::Topic};
 use crate::model::sample::floor;
 
 /// Bytes before a number in which its key and the key of what it stands in are looked for, and bytes of its
@@ -25,6 +25,9 @@ pub(super) fn own(text: &str, at: usize) -> Option<u32> {
     let quotes = before.get(named.len()..)?.contains(['"', '\'']);
     if prose(text.get(at..floor(text, at + VALUE))?, quotes) {
         return None;
+    }
+    if aside::key(key) {
+        return Some(0);
     }
     let topics = context::said(key);
     if topics & !Topic::Key.bit() != 0 {

@@ -78,7 +78,7 @@ impl Table {
                 return;
             };
             let line = text.get(begin..end).unwrap_or("").trim_end_matches('\r');
-            let rule = line.contains('-') && line.bytes().all(|b| b"|-: \t".contains(&b));
+            let rule = line.contains('-') && line.bytes().all(|b| b"|-+: \t".contains(&b));
             if !rule {
                 if self.line == Some(begin) && self.signs == Some(signs) {
                     return;

@@ -13,6 +13,7 @@
 
 mod beside;
 mod cards;
+mod columns;
 mod draw;
 mod fixed;
 mod form;

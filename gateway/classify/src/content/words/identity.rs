@@ -240,4 +240,7 @@ pub(super) const IDENTITY: &[(Topic, &str)] = &[
     (Passport, "passportnumber"),
     (Passport, "passportno"),
     (Tax, "taxid"),
+    (Passport, "ppt no"),
+    (Passport, "pp no"),
+    (Passport, "travel doc"),
 ];

@@ -325,4 +325,11 @@ pub(super) const OTHER: &[(Topic, &str)] = &[
     (Other, "customerid"),
     (Other, "trackingnumber"),
     (Other, "serialnumber"),
+    (Other, "gl account"),
+    (Other, "ledger account"),
+    (Other, "service account"),
+    (Other, "aws account"),
+    (Other, "chart of account"),
+    (Other, "บาร์โค้ด"),
+    (Other, "สินค้ารหัส"),
 ];
