@@ -3,6 +3,7 @@
 //! Not a public interface: it changes with the model.
 
 pub mod asked;
+mod cantonese;
 mod chars;
 pub mod classes;
 pub mod close;

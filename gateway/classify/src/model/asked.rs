@@ -34,6 +34,11 @@ const LEAD_BYTES: usize = 160;
 /// A shorter text has no parts.
 const PARTS_BYTES: usize = 24;
 
+/// From this share on a language in a script of its own is that of the text.
+const SCRIPT_SHARE: f32 = 0.25;
+/// The same of Hindi in Latin letters, beside English.
+const HINDI_SHARE: f32 = 0.25;
+
 /// What a turn asks in.
 #[derive(Clone, Debug)]
 pub struct Asked<'a> {
@@ -281,11 +286,17 @@ fn says(text: &str, least: u32) -> bool {
 }
 
 /// The largest share; a script of its own wins over Latin from a quarter on, because names, brands and
-/// technical words are Latin in every language.
+/// technical words are Latin in every language. Hindi in Latin letters has no script of its own, and wins
+/// over English alone, which is what its loans are.
 #[must_use]
 pub fn best(found: &Found) -> (Language, f32) {
-    let own = found.shares.iter().find(|(language, share, _)| !latin(*language) && *share >= 0.25);
-    let chosen = own.or_else(|| found.shares.first());
+    let first = found.shares.first();
+    let english = first.is_some_and(|it| it.0 == Language::En);
+    let own = |it: &&(Language, f32, f32)| {
+        let hindi = found.latin && it.0 == Language::Hi;
+        !latin(it.0) && it.1 >= SCRIPT_SHARE && (!hindi || english && it.1 >= HINDI_SHARE)
+    };
+    let chosen = found.shares.iter().find(own).or(first);
     chosen.map_or((Language::Und, 0.0), |(language, _, sure)| (*language, *sure))
 }
 

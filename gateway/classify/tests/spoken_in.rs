@@ -1,0 +1,63 @@
+//! In which language a request asks, where words or characters of another one stand in it.
+
+use classify::{Language, Prompt, classify};
+
+/// Fails with every row that is read otherwise.
+fn reads(rows: &[(&str, &str)]) {
+    let read = |(wanted, text): &(&str, &str)| {
+        let found = classify(&Prompt::of(&[text]));
+        (found.language.code() != *wanted).then(|| format!("{text}: {found:?}, expected {wanted}"))
+    };
+    let wrong: Vec<_> = rows.iter().filter_map(read).collect();
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+#[test]
+fn hindi_in_latin_letters_wins_over_no_other_language() {
+    reads(&[
+        ("tl", "nawala ko ang debit card ko sa palengke, ano pong gagawin ko"),
+        ("tl", "naiwan ko ang wallet ko sa jeep, ano pong dapat kong gawin"),
+        ("ms", "kad saya hilang masa di pasar semalam, macam mana nak sekat kad itu"),
+        ("id", "kartu saya rusak kena air, bagaimana cara menggantinya di cabang"),
+        ("en", "my card was eaten by the machine at the mall, whom do I call now"),
+        ("hi", "mera card kho gaya hai, naya card kab tak milega"),
+        ("hi", "bhai mera loan reject kyun ho gaya, salary slip bhi di thi"),
+        ("hi", "मेरा credit card block हो गया है, please help करें"),
+        ("hi", "मेरे account से payment दो बार कट गया, refund कब मिलेगा"),
+    ]);
+}
+
+#[test]
+fn a_character_that_mandarin_uses_too_is_no_cantonese() {
+    reads(&[
+        ("zh-Hans", "合同里约定了仲裁条款，还能去法院起诉吗"),
+        ("zh-Hans", "密码忘了登不上手机银行，咋办啊"),
+        ("zh-Hans", "房产仲介费应该由谁来付"),
+        ("zh-Hans", "屏幕凹进去一块，还在保修期内吗"),
+        ("zh-Hans", "最近心情很忧郁，周末想去看郁金香"),
+        ("zh-Hans", "网点里太嘈杂了，叫号的喇叭也听不清"),
+        ("zh-Hans", "我家猫咪把存折咬坏了，怎么补办"),
+        ("zh-Hant", "契約裡的仲裁條款是什麼意思？"),
+        ("zh-Hant", "好囉，那我明天再過去分行辦理"),
+        ("zh-Hant", "房屋仲介說要先付訂金，這樣合理嗎"),
+        ("zh-Hant", "請把報告的重點解釋給我聽"),
+        ("zh-Hant", "我想在海邊度過這個假期，預算兩萬"),
+        ("zh-Hant", "孩子要交學費，而家長都還沒收到通知"),
+    ]);
+}
+
+#[test]
+fn cantonese_is_told_by_words_of_its_own() {
+    reads(&[
+        ("yue", "今日好攰，想早啲瞓"),
+        ("yue", "部機撳錢撳到一半死機"),
+        ("yue", "得閒出嚟傾偈"),
+        ("yue", "幫我過數俾房東，八千蚊"),
+        ("yue", "月費係 120 蚊，點計"),
+        ("yue", "開戶口要幾多按金"),
+        ("yue", "你幾時得閒飲茶"),
+        ("yue", "你收工未，一齊食飯"),
+        ("yue", "呢句英文有問題，幫我執一執"),
+        ("yue", "而家仲有位，不過要排隊"),
+    ]);
+}
