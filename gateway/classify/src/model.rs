@@ -2,6 +2,7 @@
 //!
 //! Not a public interface: it changes with the model.
 
+mod around;
 pub mod asked;
 mod cantonese;
 mod chars;

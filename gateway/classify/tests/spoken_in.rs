@@ -61,3 +61,49 @@ fn cantonese_is_told_by_words_of_its_own() {
         ("yue", "而家仲有位，不過要排隊"),
     ]);
 }
+
+#[test]
+fn the_words_around_translate_decide() {
+    reads(&[
+        ("ms", "tolong translate to English: esok kaunter tutup, sila datang hari Isnin"),
+        ("ms", "boleh translate ayat ni to English: kad saya dah tamat tempoh"),
+        ("id", "tolong translate dong ke English: besok kantornya tutup ya"),
+        ("tl", "Translate mo to English: salamat po sa tulong"),
+        ("tl", "Paki translate nga ito to English: wala akong pasok bukas"),
+        ("hi", "translate karo to English: kal branch band rahegi"),
+        ("hi", "isko translate kar do to Tamil: the branch is closed tomorrow"),
+        ("zh-Hans", "帮我 translate to English：明天网点不营业"),
+        ("th", "ช่วย translate เป็น English: พรุ่งนี้สาขาปิด"),
+        ("en", "Translate to English: salamat po sa tulong"),
+        ("en", "please translate this to English: esok kaunter tutup"),
+        ("en", "Translate the word tolong to Thai: tolong"),
+        ("en", "Translate the Ang Mo Kio notice to Malay: the branch is closed"),
+        ("en", "Can you translate 明天 to Thai: we open at nine"),
+    ]);
+}
+
+#[test]
+fn a_cantonese_request_for_a_translation_is_cantonese() {
+    reads(&[
+        ("yue", "將呢句譯做英文：佢冇返工"),
+        ("yue", "譯做英文：佢哋聽日先返嚟"),
+        ("zh-Hant", "請把這句翻譯成英文：佢冇返工"),
+    ]);
+}
+
+#[test]
+fn shared_characters_are_written_as_the_talk_is() {
+    let talks = [
+        ("zh-Hans", "帮我写个计算利息的函数"),
+        ("zh-Hant", "幫我寫個計算利息的函式"),
+        ("yue", "幫我寫個計利息嘅 function 吖"),
+    ];
+    for (language, talk) in talks {
+        for said in ["改成原地的", "再加一段文字在上面", "口音重一些也可以"] {
+            let read = classify(&Prompt::of(&[talk, said]));
+            assert_eq!(read.language.code(), language, "{said} after {talk}: {read:?}");
+        }
+        let read = classify(&Prompt::of(&[talk, "这个函数为什么这么慢？"]));
+        assert_eq!(read.language, Language::ZhHans, "{talk}");
+    }
+}

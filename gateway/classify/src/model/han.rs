@@ -1,6 +1,9 @@
 //! The three ways of writing Chinese, told apart by their characters.
 
-use super::cantonese;
+use super::{
+    cantonese,
+    script::{self, Script},
+};
 use crate::Language;
 
 /// The first character of the table.
@@ -39,6 +42,19 @@ pub fn hand(c: char) -> Hand {
         _ if c == '㗎' => Hand::Cantonese,
         _ => Hand::Both,
     }
+}
+
+/// A longer text of shared characters alone is hardly there, and has words enough.
+const ALIKE_BYTES: usize = 90;
+
+/// Whether every character of a short text is written in all the ways.
+#[must_use]
+pub fn alike(text: &str) -> bool {
+    let both = |c| match script::of(c) {
+        Script::Han => hand(c) == Hand::Both,
+        script => script != Script::Kana,
+    };
+    text.len() <= ALIKE_BYTES && text.chars().all(both)
 }
 
 /// What was seen of a Chinese text.
