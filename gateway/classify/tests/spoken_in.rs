@@ -13,13 +13,14 @@ fn reads(rows: &[(&str, &str)]) {
 }
 
 #[test]
-fn hindi_in_latin_letters_wins_over_no_other_language() {
+fn hindi_in_latin_letters_has_no_script_of_its_own() {
     reads(&[
         ("tl", "nawala ko ang debit card ko sa palengke, ano pong gagawin ko"),
         ("tl", "naiwan ko ang wallet ko sa jeep, ano pong dapat kong gawin"),
         ("ms", "kad saya hilang masa di pasar semalam, macam mana nak sekat kad itu"),
         ("id", "kartu saya rusak kena air, bagaimana cara menggantinya di cabang"),
         ("en", "my card was eaten by the machine at the mall, whom do I call now"),
+        ("hi", "net banking password reset nahi ho raha help me"),
         ("hi", "mera card kho gaya hai, naya card kab tak milega"),
         ("hi", "bhai mera loan reject kyun ho gaya, salary slip bhi di thi"),
         ("hi", "मेरा credit card block हो गया है, please help करें"),

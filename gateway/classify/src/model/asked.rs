@@ -37,8 +37,6 @@ const PARTS_BYTES: usize = 24;
 
 /// From this share on a language in a script of its own is that of the text.
 const SCRIPT_SHARE: f32 = 0.25;
-/// The same of Hindi in Latin letters, beside English.
-const HINDI_SHARE: f32 = 0.25;
 
 /// Characters of a Mandarin request that a Cantonese one has others for.
 const MANDARIN: [char; 10] = ['這', '这', '把', '的', '成', '是', '請', '请', '為', '为'];
@@ -321,17 +319,13 @@ fn says(text: &str, least: u32) -> bool {
 }
 
 /// The largest share; a script of its own wins over Latin from a quarter on, because names, brands and
-/// technical words are Latin in every language. Hindi in Latin letters has no script of its own, and wins
-/// over English alone, which is what its loans are.
+/// technical words are Latin in every language. Hindi in Latin letters is in no script of its own.
 #[must_use]
 pub fn best(found: &Found) -> (Language, f32) {
-    let first = found.shares.first();
-    let english = first.is_some_and(|it| it.0 == Language::En);
     let own = |it: &&(Language, f32, f32)| {
-        let hindi = found.latin && it.0 == Language::Hi;
-        !latin(it.0) && it.1 >= SCRIPT_SHARE && (!hindi || english && it.1 >= HINDI_SHARE)
+        !latin(it.0) && it.1 >= SCRIPT_SHARE && !(found.latin && it.0 == Language::Hi)
     };
-    let chosen = found.shares.iter().find(own).or(first);
+    let chosen = found.shares.iter().find(own).or(found.shares.first());
     chosen.map_or((Language::Und, 0.0), |(language, _, sure)| (*language, *sure))
 }
 
