@@ -2,7 +2,9 @@
 //!
 //! Not a public interface: it changes with the model.
 
+mod around;
 pub mod asked;
+mod cantonese;
 mod chars;
 pub mod classes;
 pub mod close;

@@ -6,11 +6,14 @@ use crate::{
     Complexity, Language, Task, content,
     model::{
         asked::{self, Asked},
-        complexity, follow, heat, lang, sample,
+        complexity, follow, han, heat, lang, sample,
         short::{self, Doubt},
         target, task, tools,
     },
 };
+
+/// Turns before the last that are asked which Chinese it is.
+const TURNS_MAX: usize = 4;
 
 /// What is known of a request's text. Borrowed; nothing is copied.
 #[derive(Clone, Copy, Debug)]
@@ -69,7 +72,7 @@ fn settled<'a>(prompt: &Prompt<'a>) -> (Prompt<'a>, Asked<'a>) {
     let last = prompt.turns.last().copied().unwrap_or("");
     let asked = asked::of(last, model);
     let Some(doubt) = short::doubt(last, asked.language) else {
-        return (*prompt, asked);
+        return (*prompt, written(prompt, asked, model));
     };
     // Too little to go by: the turns before say language and task.
     let mut unsure = None;
@@ -96,6 +99,25 @@ fn settled<'a>(prompt: &Prompt<'a>) -> (Prompt<'a>, Asked<'a>) {
             (Prompt { turns, ..*prompt }, said.alone(earlier))
         }
         _ => (*prompt, doubt.alone(asked)),
+    }
+}
+
+/// What a turn asks in, where its characters leave open which Chinese that is: the last turns before it that
+/// say it.
+fn written<'a>(prompt: &Prompt<'a>, asked: Asked<'a>, model: &lang::Model<'_>) -> Asked<'a> {
+    let (last, before) = prompt.turns.split_last().unwrap_or((&"", &[]));
+    let han = matches!(asked.language.0, Language::ZhHans | Language::ZhHant | Language::Ja);
+    if before.is_empty() || !han || !han::alike(last) {
+        return asked;
+    }
+    let chinese = |it: &Asked<'_>| {
+        matches!(it.language.0, Language::ZhHans | Language::ZhHant | Language::Yue)
+    };
+    let told = before.iter().rev().take(TURNS_MAX).filter(|turn| !han::alike(turn));
+    let talk = told.map(|turn| asked::of(turn, model)).find(chinese);
+    match talk {
+        Some(talk) => asked.written(&talk),
+        None => asked,
     }
 }
 
@@ -158,6 +180,7 @@ pub fn best_of(found: &lang::Found) -> (Language, f32) {
 pub fn warm() {
     let _ = classify(&Prompt::of(&["warm"]));
     let _ = target::read("");
+    han::Chinese::default().words("");
     tools::warm();
     content::warm();
 }

@@ -3,6 +3,7 @@
 use smallvec::SmallVec;
 
 use super::{
+    around,
     lang::{self, Found, Model},
     letter, sample,
     script::{self, Script},
@@ -34,6 +35,12 @@ const LEAD_BYTES: usize = 160;
 /// A shorter text has no parts.
 const PARTS_BYTES: usize = 24;
 
+/// From this share on a language in a script of its own is that of the text.
+const SCRIPT_SHARE: f32 = 0.25;
+
+/// Characters of a Mandarin request that a Cantonese one has others for.
+const MANDARIN: [char; 10] = ['這', '这', '把', '的', '成', '是', '請', '请', '為', '为'];
+
 /// What a turn asks in.
 #[derive(Clone, Debug)]
 pub struct Asked<'a> {
@@ -57,6 +64,16 @@ impl Asked<'_> {
     pub fn languages(&self) -> SmallVec<[(Language, f32); 3]> {
         let shares = self.found.shares.iter().take(3).filter(|(_, share, _)| *share >= SHARE_MIN);
         shares.map(|(language, share, _)| (*language, *share)).collect()
+    }
+
+    /// The same, whose Chinese is written as the talk's is.
+    #[must_use]
+    pub fn written(mut self, talk: &Self) -> Self {
+        let own = self.language.0;
+        let shares = self.found.shares.iter_mut().filter(|it| it.0 == own);
+        shares.for_each(|it| it.0 = talk.language.0);
+        self.language = talk.language;
+        self
     }
 
     /// The same, of which nothing is known for certain.
@@ -126,16 +143,37 @@ fn announced<'a>(text: &'a str, model: &Model<'_>) -> Option<(&'a str, (Language
     let (lead, rest) = text.split_at_checked(at)?;
     target::read(lead)?;
     let of = |part| best(&lang::read(part, model));
-    // Two words and a name are little: `translate` is English by itself.
-    let english = lead.get(..9).is_some_and(|it| it.eq_ignore_ascii_case("translate"))
-        || lead.contains(" translate ");
-    if english {
-        return (!rest.trim_start_matches([':', '：', ' ']).is_empty())
-            .then_some((lead, (Language::En, 0.95)));
+    let begins = lead.get(..9).is_some_and(|it| it.eq_ignore_ascii_case("translate"));
+    if begins || lead.contains(" translate ") {
+        let something = !rest.trim_start_matches([':', '：', ' ']).is_empty();
+        return something.then(|| (lead, borrowed(lead, of(rest).0, || of(lead))));
     }
     let (said, material) = (of(lead), of(rest).0);
+    // What Cantonese and Mandarin write alike is said in the language of the rest.
+    if material == Language::Yue
+        && matches!(said.0, Language::ZhHans | Language::ZhHant)
+        && !lead.contains(MANDARIN)
+    {
+        return None;
+    }
     (said.0 != Language::Und && said.1 >= 0.5 && material != Language::Und && material != said.0)
         .then_some((lead, said))
+}
+
+/// The language of a request with an English `translate` in it: English by itself, as two words and a name
+/// are little, but for words of another language around it.
+fn borrowed(lead: &str, material: Language, read: impl Fn() -> (Language, f32)) -> (Language, f32) {
+    let english = (Language::En, 0.95);
+    if lead.is_ascii() {
+        return around::language(lead, material).map_or(english, |language| (language, 0.9));
+    }
+    let said = read();
+    let before = lead.split("translate").next().unwrap_or("");
+    let foreign = |c| !matches!(script::of(c), Script::None | Script::Latin);
+    // Amid an English request another script is a quotation.
+    let quoted = !before.contains(foreign) && (lead.contains(" to ") || lead.contains(" into "));
+    let other = !matches!(said.0, Language::Und | Language::En) && said.1 >= SURE;
+    if other && (latin(said.0) || !quoted) { said } else { english }
 }
 
 /// Whether a colon may announce a question amid a line.
@@ -281,11 +319,13 @@ fn says(text: &str, least: u32) -> bool {
 }
 
 /// The largest share; a script of its own wins over Latin from a quarter on, because names, brands and
-/// technical words are Latin in every language.
+/// technical words are Latin in every language. Hindi in Latin letters is in no script of its own.
 #[must_use]
 pub fn best(found: &Found) -> (Language, f32) {
-    let own = found.shares.iter().find(|(language, share, _)| !latin(*language) && *share >= 0.25);
-    let chosen = own.or_else(|| found.shares.first());
+    let own = |it: &&(Language, f32, f32)| {
+        !latin(it.0) && it.1 >= SCRIPT_SHARE && !(found.latin && it.0 == Language::Hi)
+    };
+    let chosen = found.shares.iter().find(own).or(found.shares.first());
     chosen.map_or((Language::Und, 0.0), |(language, _, sure)| (*language, *sure))
 }
 

@@ -1,5 +1,9 @@
 //! The three ways of writing Chinese, told apart by their characters.
 
+use super::{
+    cantonese,
+    script::{self, Script},
+};
 use crate::Language;
 
 /// The first character of the table.
@@ -25,11 +29,6 @@ static TABLE: &[u8] = include_bytes!("../../model/han.bin");
 
 /// Characters that stand in written Cantonese and hardly anywhere else.
 pub const CANTONESE: &str = "嘅咗喺唔冇哋啲嗰乜嘢佢嚟咁喇啩攞瞓諗嘥畀咩噉嗌冚咪噃嘞㗎嗱啱乸孭掟揼搵揾瞓郁睇仲喎囉囖咋啫嘈冧凹脷";
-/// Cantonese words whose characters others use as well.
-const WORDS: [&str; 12] = [
-    "點解", "邊個", "邊度", "幾時", "而家", "依家", "係咪", "點樣", "鍾意", "聽日", "琴日", "唔該",
-];
-
 /// What one character tells.
 #[must_use]
 pub fn hand(c: char) -> Hand {
@@ -45,12 +44,26 @@ pub fn hand(c: char) -> Hand {
     }
 }
 
+/// A longer text of shared characters alone is hardly there, and has words enough.
+const ALIKE_BYTES: usize = 90;
+
+/// Whether every character of a short text is written in all the ways.
+#[must_use]
+pub fn alike(text: &str) -> bool {
+    let both = |c| match script::of(c) {
+        Script::Han => hand(c) == Hand::Both,
+        script => script != Script::Kana,
+    };
+    text.len() <= ALIKE_BYTES && text.chars().all(both)
+}
+
 /// What was seen of a Chinese text.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Chinese {
     simplified: u32,
     traditional: u32,
     cantonese: u32,
+    either: u32,
     all: u32,
 }
 
@@ -61,21 +74,29 @@ impl Chinese {
         match hand(c) {
             Hand::Simplified => self.simplified += 1,
             Hand::Traditional => self.traditional += 1,
-            Hand::Cantonese => self.cantonese += 1,
-            Hand::Both => {}
+            Hand::Cantonese if !cantonese::SHARED.contains(&c) => self.cantonese += 1,
+            Hand::Cantonese | Hand::Both => {}
         }
     }
 
     /// Counts Cantonese words.
     pub fn words(&mut self, text: &str) {
-        let found = WORDS.iter().filter(|word| text.contains(**word)).count();
-        self.cantonese += u32::try_from(found).unwrap_or(0);
+        let (own, either) = cantonese::count(text);
+        self.cantonese += own;
+        self.either += either;
     }
 
-    /// Whether the characters alone leave it open: few of them, or none that only one way has.
+    /// How many marks of Cantonese there are: what Mandarin uses too is one beside another.
+    fn cantonese(&self) -> u32 {
+        if self.cantonese > 0 { self.cantonese + self.either } else { 0 }
+    }
+
+    /// Whether the characters alone leave it open: few of them, or none that only one way has, and no mark
+    /// of Cantonese.
     #[must_use]
     pub fn unsure(&self) -> bool {
-        self.all <= 6 || self.simplified.abs_diff(self.traditional) * 12 < self.all
+        self.cantonese == 0
+            && (self.all <= 6 || self.simplified.abs_diff(self.traditional) * 12 < self.all)
     }
 
     /// Whether the characters may be of this language: Japanese has its own mixture of both ways.
@@ -94,8 +115,9 @@ impl Chinese {
     #[must_use]
     pub fn variant(&self) -> (Language, f32) {
         // One marker in a sentence is enough; one in a long text may be a quotation.
-        if self.cantonese > 0 && self.cantonese * 40 >= self.all {
-            let sure = if self.cantonese > 1 { 0.98 } else { 0.9 };
+        let cantonese = self.cantonese();
+        if cantonese > 0 && cantonese * 40 >= self.all {
+            let sure = if cantonese > 1 { 0.98 } else { 0.9 };
             return (Language::Yue, sure);
         }
         let (simplified, traditional) = (self.simplified as f32, self.traditional as f32);

@@ -27,6 +27,8 @@ const SHARE_MIN: f32 = 0.2;
 pub struct Found {
     /// Shares of the text by language, the largest first, with how sure each is.
     pub shares: SmallVec<[(Language, f32, f32); 4]>,
+    /// Whether the words that were judged are in Latin letters, all of them: Hindi is written so too.
+    pub latin: bool,
 }
 
 /// Reads the language of a text.
@@ -134,7 +136,8 @@ fn found(
     let total: f32 = parts.iter().map(|(_, weight, _)| weight).sum();
     parts.iter_mut().for_each(|part| part.1 /= total.max(1.0));
     parts.sort_by(|a, b| b.1.total_cmp(&a.1));
-    Found { shares: parts }
+    let latin = counts.judged() == counts.latin;
+    Found { shares: parts, latin }
 }
 
 /// The languages of what the model must judge: the best, and a second one if words speak for it.
@@ -154,7 +157,8 @@ fn modelled(
     let Some((first, sure)) = top(&scores) else { return };
     let Some(language) = MODELLED.get(first).copied() else { return };
     let (second, share) = sums.second(first);
-    match MODELLED.get(second).filter(|_| share >= SHARE_MIN && sums.words.len() >= 4) {
+    let enough = share >= SHARE_MIN && sums.words.len() >= 4;
+    match MODELLED.get(second).filter(|it| enough && letters_in(**it, counts) > 0) {
         Some(other) => {
             let letters = letters();
             parts.push((language, letters * (1.0 - share), sure));
@@ -167,20 +171,24 @@ fn modelled(
 /// Only languages of the scripts that are there.
 fn mask(counts: &Counts, scores: &mut [f32; WIDTH]) {
     for (score, language) in scores.iter_mut().zip(MODELLED) {
-        let there = match language {
-            Language::Ru | Language::Uk => counts.cyrillic,
-            Language::Ar | Language::Fa | Language::Ur => counts.arabic,
-            Language::Mr => counts.devanagari,
-            Language::Hi => counts.devanagari + counts.latin,
-            Language::Ja | Language::ZhHans | Language::ZhHant | Language::Yue => 0,
-            _ => counts.latin,
-        };
-        if there == 0 {
+        if letters_in(language, counts) == 0 {
             *score = 0.0;
         }
     }
     let total: f32 = scores.iter().sum();
     scores.iter_mut().for_each(|score| *score /= total.max(f32::MIN_POSITIVE));
+}
+
+/// The letters that a language may be written in, of those that the model judges.
+fn letters_in(language: Language, counts: &Counts) -> u32 {
+    match language {
+        Language::Ru | Language::Uk => counts.cyrillic,
+        Language::Ar | Language::Fa | Language::Ur => counts.arabic,
+        Language::Mr => counts.devanagari,
+        Language::Hi => counts.devanagari + counts.latin,
+        Language::Ja | Language::ZhHans | Language::ZhHant | Language::Yue => 0,
+        _ => counts.latin,
+    }
 }
 
 fn top(scores: &[f32; WIDTH]) -> Option<(usize, f32)> {
