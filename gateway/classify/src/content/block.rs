@@ -32,12 +32,13 @@ impl Bits {
     /// Those of the block that begins at a place.
     #[inline(always)]
     pub(super) fn of<S: Simd>(simd: S, bytes: &[u8], at: usize) -> Self {
-        // A character's first two bytes may stand before the block.
-        let two = at.checked_sub(2).and_then(|at| bytes.get(at)).copied().unwrap_or(0);
+        // A character's first three bytes may stand before the block.
+        let back = |count: usize| at.checked_sub(count).and_then(|at| bytes.get(at)).copied();
+        let begun = [1, 2, 3].map(|count| back(count).unwrap_or(0));
         let from = at.saturating_sub(1);
         let whole = bytes.get(from..).and_then(|rest| rest.first_chunk());
         if let (Some(held), 1..) = (whole, at) {
-            return Self::told(simd, held, two);
+            return Self::told(simd, held, begun);
         }
         let mut held = [0; BLOCK + 1];
         let rest = bytes.get(from..).unwrap_or_default();
@@ -46,12 +47,12 @@ impl Bits {
         if let (Some(to), Some(from)) = (held.get_mut(begin..begin + count), rest.get(..count)) {
             to.copy_from_slice(from);
         }
-        Self::told(simd, &held, two)
+        Self::told(simd, &held, begun)
     }
 
     /// Those of the bytes behind the first.
     #[inline(always)]
-    fn told<S: Simd>(simd: S, held: &[u8; BLOCK + 1], two: u8) -> Self {
+    fn told<S: Simd>(simd: S, held: &[u8; BLOCK + 1], begun: [u8; 3]) -> Self {
         let (Some(before), Some(here)) = (held.first_chunk(), held.last_chunk()) else {
             return Self::default();
         };
@@ -83,7 +84,7 @@ impl Bits {
         let (stop, beyond) = (bits(!(name | beyond | blank | joins)), bits(beyond));
         let small = bits(it.within(b'a', 26));
         let parts = stop | small & small >> 1 & small >> 2 & bits(blank) << 1;
-        let wide = if beyond == 0 { 0 } else { wide(it, Block::of(simd, before), two) };
+        let wide = if beyond == 0 { 0 } else { wide(it, Block::of(simd, before), begun) };
         Self { token: long(bits(name)), digit: bits(digit), mark, stop, parts, beyond, wide }
     }
 }
@@ -101,9 +102,11 @@ const fn long(bits: u64) -> u64 {
     (twenty | last | first) & !(bits << 1)
 }
 
-/// Which bytes may end what is looked for beyond ASCII, with those before them.
+/// Which bytes may end what is looked for beyond ASCII, with those before them; `begun` are the three before
+/// the block, the nearest first.
 #[inline(always)]
-fn wide<S: Simd>(it: Block<S>, before: Block<S>, two: u8) -> u64 {
+fn wide<S: Simd>(it: Block<S>, before: Block<S>, begun: [u8; 3]) -> u64 {
+    let two = begun[1];
     let lead = |byte: u8| bits(before.is(byte)) << 1 | u64::from(two == byte);
     // What only characters with one first byte can be is asked where there is one.
     let (e0, e1, e2) = (lead(0xE0), lead(0xE1), lead(0xE2));
@@ -130,7 +133,12 @@ fn wide<S: Simd>(it: Block<S>, before: Block<S>, two: u8) -> u64 {
     let rare = bits(
         before.is(0xE1) | before.is(0xEA) | before.is(0xF0) | before.is(0xF3) | before.is(0xDF),
     );
-    let rare = if rare == 0 || bits(leads(it, before)) == 0 { 3 } else { u64::MAX };
+    let goes_on_here = begun.iter().any(|it| matches!(it, 0xDF | 0xE1 | 0xEA | 0xF0 | 0xF3));
+    let rare = match rare != 0 && bits(leads(it, before)) != 0 {
+        true => u64::MAX,
+        false if goes_on_here => 3,
+        false => 0,
+    };
     met | bits(goes_on(it, before)) & rare
 }
 

@@ -183,8 +183,9 @@ impl Scan<'_> {
         let lettered = self.lettered(at + place);
         let least = if lettered { DIGITS_LETTERED_MIN } else { DIGITS_MIN };
         let likely = if (digits & NEAR).count_ones() < least {
-            let beyond = near(place, now.beyond, next.beyond);
-            beyond >> length & 3 != 0 && begin::sparse(self.text, at + place, lettered)
+            // What cannot be seen has up to four bytes.
+            let unseen = near(place, now.wide, next.wide) >> length & 0xF != 0;
+            unseen && begin::sparse(self.text, at + place, lettered)
         } else {
             let (one, two) = if lettered { (now.stop, next.stop) } else { (now.parts, next.parts) };
             let stop = near(place, one, two) & NEAR | 1 << NEAR_BYTES;
