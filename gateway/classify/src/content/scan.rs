@@ -383,7 +383,8 @@ impl Scan<'_> {
         self.seen.words = end;
         let word = self.text.get(start..end).unwrap_or("");
         let token = secret::token(word) || secret::hook(self.text, start, word);
-        let secret = token || secret::bearer(self.text, start, word);
+        let told = |is: fn(&str, usize, &str) -> bool| is(self.text, start, word);
+        let secret = token || told(secret::bearer) || told(secret::joined);
         if word.len() >= TOKEN_MIN && secret {
             self.found.add(Content::Secret);
             self.seen.tokens = self.seen.tokens.max(end);

@@ -40,6 +40,15 @@ const STANDS: &[&str] = &[
     "false",
     "empty",
     "required",
+    "mandatory",
+    "missing",
+    "unset",
+    "notset",
+    "invalid",
+    "expired",
+    "unchanged",
+    "generated",
+    "unknown",
     "optional",
     "string",
     "str",
@@ -87,6 +96,10 @@ const STANDS: &[&str] = &[
 const BEGIN: &[&str] =
     &["your", "changeme", "replace", "insert", "enterthe", "enteryour", "puthere"];
 
+/// What refers to a vault that holds the secret.
+const REFERENCES: &[&str] =
+    &["@Microsoft.KeyVault(", "ref+", "op://", "vault:", "secretref:", "keyvault:", "arn:aws:"];
+
 /// Characters of which chance can be told, and of which it is told well.
 const CHANCE_MIN: usize = 16;
 const CHANCE_LONG: usize = 32;
@@ -94,6 +107,7 @@ const CHANCE_LONG: usize = 32;
 /// Whether a value stands for another: `<password>`, `${PASSWORD}`, `***`, `changeme`, `your-api-key`.
 pub(super) fn stands(value: &str) -> bool {
     let begun = value.starts_with(['<', '$', '{', '[', '%', '…']);
+    let begun = begun || REFERENCES.iter().any(|it| value.starts_with(it));
     let mut plain = value.bytes().filter(u8::is_ascii_alphanumeric).map(|b| b.to_ascii_lowercase());
     let Some(first) = plain.next() else {
         return begun || value.is_ascii();
@@ -144,6 +158,17 @@ pub(super) fn drawn(value: &str) -> bool {
     let signs = value.bytes().any(|b| b"!@#$%^&*+?~=".contains(&b));
     let printed = value.bytes().all(|b| b.is_ascii_graphic());
     (6..=128).contains(&value.len()) && printed && (letters && (digits || signs))
+}
+
+/// Whether a value is the number of a case or a name with one: words and numbers that signs part.
+pub(super) fn numbered(value: &str) -> bool {
+    let plain = |part: &str| {
+        let bytes = part.bytes();
+        !part.is_empty()
+            && (bytes.clone().all(|b| b.is_ascii_alphabetic())
+                || bytes.clone().all(|b| b.is_ascii_digit()))
+    };
+    value.contains(['-', '_']) && value.split(['-', '_']).all(plain)
 }
 
 /// Whether a text's longest part is drawn at random as tokens are: placeholders repeat one character, or are

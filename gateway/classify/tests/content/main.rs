@@ -20,6 +20,7 @@ mod hidden;
 mod identity;
 mod identity_east;
 mod laws;
+mod makers;
 mod money;
 mod named;
 mod neighbours;
