@@ -6,9 +6,11 @@
 //! counts by kind.
 
 mod amount;
+mod apart;
 mod begin;
 mod block;
 mod card;
+mod command;
 mod contact;
 mod context;
 mod day;

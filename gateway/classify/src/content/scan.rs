@@ -3,6 +3,7 @@
 use fearless_simd::{Simd, dispatch};
 
 use super::{
+    apart,
     begin::{self, DIGITS_LETTERED_MIN, DIGITS_MIN, NEAR_BYTES, TOKEN_MIN},
     block::{BLOCK, Bits},
     card, contact,
@@ -129,9 +130,13 @@ impl Scan<'_> {
         if (now.digit | now.wide) & within != 0 {
             self.numbers(at, within, (now, next));
         }
-        for place in places((now.mark | now.wide) & within) {
+        // The first digit of each group may be in a word that a name apart from it tells of.
+        let first = now.digit & !(now.digit << 1);
+        for place in places((now.mark | now.wide | first) & within) {
             if now.mark >> place & 1 == 1 {
                 self.mark(at + place);
+            } else if first >> place & 1 == 1 {
+                self.apart(at + place);
             } else {
                 self.wide_mark(at + place);
             }
@@ -207,6 +212,20 @@ impl Scan<'_> {
             self.number(at + place);
         } else if length == 4 && !lettered {
             self.parted(at + place);
+        }
+    }
+
+    /// A digit: is it behind a letter in a word that is a secret, by a name apart from it?
+    #[inline(always)]
+    fn apart(&mut self, at: usize) {
+        let seen = self.seen.tokens.max(self.seen.secrets);
+        // A word that goes on for long is none of these.
+        if at < seen || self.seen.words > at + apart::WORD_BYTES || !self.lettered(at) {
+            return;
+        }
+        if let Some(end) = apart::secret(self.text, at) {
+            self.found.add(Content::Secret);
+            self.seen.tokens = end;
         }
     }
 
@@ -384,7 +403,7 @@ impl Scan<'_> {
         let word = self.text.get(start..end).unwrap_or("");
         let token = secret::token(word) || secret::hook(self.text, start, word);
         let told = |is: fn(&str, usize, &str) -> bool| is(self.text, start, word);
-        let secret = token || told(secret::bearer) || told(secret::joined);
+        let secret = token || told(secret::bearer) || told(secret::joined) || told(apart::key);
         if word.len() >= TOKEN_MIN && secret {
             self.found.add(Content::Secret);
             self.seen.tokens = self.seen.tokens.max(end);

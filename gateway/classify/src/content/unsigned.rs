@@ -26,12 +26,12 @@ const COMMAND_BYTES: usize = 200;
 /// What a call is named before the name of what it sets.
 const SETTERS: &[&str] = &["set", "with"];
 
-fn before(text: &str, at: usize, bytes: usize) -> &str {
+pub(super) fn before(text: &str, at: usize, bytes: usize) -> &str {
     text.get(floor(text, at.saturating_sub(bytes))..at).unwrap_or("")
 }
 
 /// What stands at the end of a text that a name is made of.
-fn name(text: &str) -> &str {
+pub(super) fn name(text: &str) -> &str {
     let of_name = |b: &u8| b.is_ascii_alphanumeric() || matches!(*b, b'_' | b'-' | b'.');
     let length = text.bytes().rev().take_while(of_name).count();
     text.get(text.len() - length..).unwrap_or("")

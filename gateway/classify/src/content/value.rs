@@ -160,6 +160,22 @@ pub(super) fn drawn(value: &str) -> bool {
     (6..=128).contains(&value.len()) && printed && (letters && (digits || signs))
 }
 
+/// Whether a value looks like nothing but a password: a sign in it, letters and digits that take turns, or
+/// letters of both sizes with several digits.
+pub(super) fn odd(value: &str) -> bool {
+    let has = |of: fn(&u8) -> bool| value.bytes().any(|b| of(&b));
+    let turn = |pair: &[u8]| match pair {
+        [a, b] => a.is_ascii_digit() != b.is_ascii_digit(),
+        _ => false,
+    };
+    let turns = value.as_bytes().windows(2).filter(|pair| turn(pair)).count();
+    let digits = value.bytes().filter(u8::is_ascii_digit).count();
+    let sizes = has(u8::is_ascii_lowercase) && has(u8::is_ascii_uppercase);
+    let plain = value.bytes().all(|b| b.is_ascii_alphanumeric());
+    let signed = value.bytes().any(|b| b"!@#$%^&*+?~".contains(&b));
+    drawn(value) && (signed || plain && (turns >= 3 || sizes && digits >= 4))
+}
+
 /// Whether a value is the number of a case or a name with one: words and numbers that signs part.
 pub(super) fn numbered(value: &str) -> bool {
     let plain = |part: &str| {

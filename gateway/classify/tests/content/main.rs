@@ -11,6 +11,7 @@
     reason = "a test that is surprised should fail at the spot, and one prints a table"
 )]
 
+mod apart;
 mod beside;
 mod cards;
 mod draw;
