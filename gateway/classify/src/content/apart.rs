@@ -4,18 +4,14 @@
 //! Nothing is looked at until a digit behind a letter tells of a word that has both, as most passwords do.
 
 use super::{
+    beside::Word,
     command,
     naming::{Named, begin, likely, said},
     table,
-    unsigned::{before, name},
+    unsigned::name,
     value::{chance, drawn, odd, stands},
 };
-use crate::model::sample::floor;
 
-/// Bytes of such a word, before its first digit behind a letter and from there on.
-pub(super) const WORD_BYTES: usize = 48;
-/// Bytes before a word in which its name stands.
-const HEAD_BYTES: usize = 160;
 /// Bytes of the name in a cell, and the tags between it and the value.
 const CELL_BYTES: usize = 40;
 const TAGS: usize = 6;
@@ -24,66 +20,28 @@ const SETS: &[&str] = &["set", "put", "add", "with", "append", "insert", "define
 /// Characters of a key.
 const KEY_MIN: usize = 20;
 
-/// A word in which a secret may be, with what stands around it on both sides.
-pub(super) struct Word<'a> {
-    pub head: &'a str,
-    pub value: &'a str,
-    pub rest: &'a str,
+/// What names the word in the cell, the tag, the line or the argument before it.
+fn named<'a>(word: &Word<'a>) -> Option<&'a str> {
+    let head = word.head;
+    let name = match head.as_bytes().last()? {
+        b'"' | b'\'' => argument(head).or_else(|| sql(head)),
+        b'>' => arrow(head).or_else(|| tagged(head)).or_else(|| element(word)),
+        b'\n' => line_before(head).filter(|_| word.ends_line()),
+        b' ' | b'\t' | b'|' | b'*' | b'`' => cell(head)
+            .or_else(|| arrow(head))
+            .or_else(|| tagged(head))
+            .or_else(|| line_before(head).filter(|_| word.ends_line())),
+        _ => head.strip_suffix('「'),
+    };
+    name.filter(|it| likely(it.as_bytes()))
 }
 
-impl<'a> Word<'a> {
-    /// The one around a place.
-    fn around(text: &'a str, at: usize) -> Option<(Self, usize)> {
-        let of = |b: &&u8| b.is_ascii_graphic() && !b"\"'`|,;<>()[]{}\\/:=".contains(b);
-        let bytes = text.as_bytes();
-        let from = at.saturating_sub(WORD_BYTES);
-        let ahead = bytes.get(at..)?.iter().take(WORD_BYTES).take_while(of).count();
-        if ahead == WORD_BYTES {
-            return None;
-        }
-        let back = bytes.get(from..at)?.iter().rev().take_while(of).count();
-        if back == WORD_BYTES {
-            return None;
-        }
-        let end = at + ahead;
-        Some((Self::between(text, at - back, end)?, end))
-    }
-
-    fn between(text: &'a str, start: usize, end: usize) -> Option<Self> {
-        let head = before(text, start, HEAD_BYTES);
-        let rest = text.get(end..floor(text, end + CELL_BYTES))?;
-        Some(Self { head, value: text.get(start..end)?, rest })
-    }
-
-    /// Whether nothing else stands on the line behind the word.
-    fn ends_line(&self) -> bool {
-        let rest = self.rest.trim_start_matches([' ', '"', '\'', '\r', '`', '*']);
-        rest.is_empty() || rest.starts_with('\n')
-    }
-
-    /// What names the word in the cell, the tag, the line or the argument before it.
-    fn named(&self) -> Option<&'a str> {
-        let head = self.head;
-        let name = match head.as_bytes().last()? {
-            b'"' | b'\'' => argument(head).or_else(|| sql(head)),
-            b'>' => arrow(head).or_else(|| tagged(head)).or_else(|| self.element()),
-            b'\n' => line_before(head).filter(|_| self.ends_line()),
-            b' ' | b'\t' | b'|' | b'*' | b'`' => cell(head)
-                .or_else(|| arrow(head))
-                .or_else(|| tagged(head))
-                .or_else(|| line_before(head).filter(|_| self.ends_line())),
-            _ => head.strip_suffix('「'),
-        };
-        name.filter(|it| likely(it.as_bytes()))
-    }
-
-    /// The name of the element whose first tag, with attributes, stands before.
-    fn element(&self) -> Option<&'a str> {
-        let tag = self.head.strip_suffix('>')?.rsplit('<').next()?;
-        let (name, _) = tag.split_once(' ')?;
-        let closed = self.rest.strip_prefix("</").is_some_and(|it| it.starts_with(name));
-        closed.then(|| name.rsplit(':').next())?
-    }
+/// The name of the element whose first tag, with attributes, stands before.
+fn element<'a>(word: &Word<'a>) -> Option<&'a str> {
+    let tag = word.head.strip_suffix('>')?.rsplit('<').next()?;
+    let (name, _) = tag.split_once(' ')?;
+    let closed = word.rest.strip_prefix("</").is_some_and(|it| it.starts_with(name));
+    closed.then(|| name.rsplit(':').next())?
 }
 
 /// Where a secret ends that has a digit behind a letter at a place, and a name apart from it.
@@ -103,7 +61,7 @@ pub(super) fn key(text: &str, at: usize, word: &str) -> bool {
     }
     let Some(word) = Word::between(text, at, at + word.len()) else { return false };
     let blank = || word.head.strip_suffix(' ').filter(|it| likely(it.as_bytes()));
-    match word.named().and_then(said) {
+    match named(&word).and_then(said) {
         Some(Named::Key | Named::Loose | Named::Password) => true,
         _ => blank().and_then(said) == Some(Named::Key),
     }
@@ -111,7 +69,7 @@ pub(super) fn key(text: &str, at: usize, word: &str) -> bool {
 
 /// Whether a name stands apart before a word that is a password.
 fn names(word: &Word<'_>) -> bool {
-    let Some(name) = word.named() else { return false };
+    let Some(name) = named(word) else { return false };
     let quoted = word.head.ends_with(['"', '\'']);
     matches!(said(name), Some(Named::Password | Named::Likely)) && (quoted || odd(word.value))
 }

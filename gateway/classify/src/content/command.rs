@@ -1,7 +1,7 @@
 //! Passwords of command lines, of pairs of a user and a password, and of what connects to a server by them.
 
 use super::{
-    apart::Word,
+    beside::Word,
     naming::{Named, begin, likely, said},
     unsigned::name,
     value::odd,

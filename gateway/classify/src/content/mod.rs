@@ -8,6 +8,7 @@
 mod amount;
 mod apart;
 mod begin;
+mod beside;
 mod block;
 mod card;
 mod command;
@@ -21,6 +22,7 @@ mod naming;
 mod national;
 mod number;
 mod piece;
+mod places;
 mod record;
 mod scan;
 mod secret;

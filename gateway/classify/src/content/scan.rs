@@ -5,12 +5,14 @@ use fearless_simd::{Simd, dispatch};
 use super::{
     apart,
     begin::{self, DIGITS_LETTERED_MIN, DIGITS_MIN, NEAR_BYTES, TOKEN_MIN},
+    beside,
     block::{BLOCK, Bits},
     card, contact,
     field::{self, Login},
     look::Look,
     naming,
     piece::Piece,
+    places::{above, near, places},
     recognise, secret,
     symbol::{Symbol, escape_around, escape_letters, escaped},
     table::Table,
@@ -75,27 +77,6 @@ pub(super) struct Scan<'a> {
     pub text: &'a str,
     pub seen: Seen,
     pub found: &'a mut Contents,
-}
-
-/// The places of the bits that are set, the lowest first.
-fn places(mut bits: u64) -> impl Iterator<Item = usize> {
-    std::iter::from_fn(move || {
-        let place = (bits != 0).then(|| bits.trailing_zeros() as usize)?;
-        bits &= bits - 1;
-        Some(place)
-    })
-}
-
-/// The bits of a block from a place on, and those of the block behind it: these move beyond the highest bit
-/// first, so that none are left where the place is 0.
-#[inline(always)]
-fn near(place: usize, now: u64, next: u64) -> u64 {
-    now >> place | next << 1 << (BLOCK - 1 - place)
-}
-
-/// The bits from `from` on.
-fn above(bits: u64, from: usize) -> u64 {
-    if from >= BLOCK { 0 } else { bits >> from << from }
 }
 
 impl Scan<'_> {
@@ -220,10 +201,8 @@ impl Scan<'_> {
     fn apart(&mut self, at: usize) {
         let seen = self.seen.tokens.max(self.seen.secrets);
         // A word that goes on for long is none of these.
-        if at < seen || self.seen.words > at + apart::WORD_BYTES || !self.lettered(at) {
-            return;
-        }
-        if let Some(end) = apart::secret(self.text, at) {
+        let likely = at >= seen && self.seen.words <= at + beside::WORD_BYTES && self.lettered(at);
+        if let Some(end) = likely.then(|| apart::secret(self.text, at)).flatten() {
             self.found.add(Content::Secret);
             self.seen.tokens = end;
         }

@@ -151,10 +151,9 @@ pub(super) fn user(text: &str, at: usize) -> Option<usize> {
     let of_name = |b: &u8| b.is_ascii_alphanumeric() || matches!(*b, b'_' | b'-' | b'.');
     let bytes = text.as_bytes();
     let tight = at.checked_sub(1).and_then(|at| bytes.get(at)).is_some_and(of_name);
-    if at.checked_sub(1).and_then(|at| bytes.get(at)) == Some(&b's') {
-        if let Some(end) = putty(text, at) {
-            return Some(end);
-        }
+    let counts = at.checked_sub(1).and_then(|at| bytes.get(at)) == Some(&b's');
+    if let Some(end) = counts.then(|| putty(text, at)).flatten() {
+        return Some(end);
     }
     let begun =
         bytes.get(at + 1).is_some_and(|b| b.is_ascii_alphanumeric() || b"!@#%^&*+?~".contains(b));
