@@ -1,5 +1,5 @@
-//! Secrets whose name stands apart from them, without a sign between: in the cell or the tag before, at the
-//! head of the column, on the line before, as an argument, a flag or a word of a command.
+//! Secrets whose name stands apart from them, without a sign between: in the cell or the tag before,
+//! on the line before, as an argument, a flag or a word of a command.
 //!
 //! Nothing is looked at until a digit behind a letter tells of a word that has both, as most passwords do.
 
@@ -7,7 +7,6 @@ use super::{
     beside::Word,
     command,
     naming::{Named, begin, likely, said},
-    table,
     unsigned::name,
     value::{chance, drawn, odd, stands},
 };
@@ -47,11 +46,9 @@ fn element<'a>(word: &Word<'a>) -> Option<&'a str> {
 /// Where a secret ends that has a digit behind a letter at a place, and a name apart from it.
 pub(super) fn secret(text: &str, at: usize) -> Option<usize> {
     let (word, end) = Word::around(text, at)?;
-    if !drawn(word.value) || stands(word.value) {
-        return None;
-    }
-    let found = command::tells(&word) || names(&word) || headed(text, at, word.value);
-    found.then_some(end)
+    // What stands for a secret is told last: it is the dearest.
+    let found = drawn(word.value) && (command::tells(&word) || names(&word));
+    (found && !stands(word.value)).then_some(end)
 }
 
 /// Whether a long word is a key that is named apart from it: `my API key is …`.
@@ -72,12 +69,6 @@ fn names(word: &Word<'_>) -> bool {
     let Some(name) = named(word) else { return false };
     let quoted = word.head.ends_with(['"', '\'']);
     matches!(said(name), Some(Named::Password | Named::Likely)) && (quoted || odd(word.value))
-}
-
-/// Whether the column of a table is headed by a name of passwords in which a word stands.
-fn headed(text: &str, at: usize, value: &str) -> bool {
-    let head = || table::head(text, at).filter(|it| likely(it.as_bytes()));
-    odd(value) && head().and_then(said) == Some(Named::Password)
 }
 
 /// What the cell before says, of a row whose cells bars or tabs part.

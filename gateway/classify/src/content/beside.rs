@@ -28,7 +28,10 @@ impl<'a> Word<'a> {
             return None;
         }
         let back = bytes.get(from..at)?.iter().rev().take_while(of).count();
-        if back == WORD_BYTES {
+        // At the first such digit of a word it was looked at.
+        let looked =
+            |pair: &[u8]| matches!(pair, [a, b] if a.is_ascii_alphabetic() && b.is_ascii_digit());
+        if back == WORD_BYTES || bytes.get(at - back..at)?.windows(2).any(looked) {
             return None;
         }
         let end = at + ahead;

@@ -97,33 +97,6 @@ impl Table {
     }
 }
 
-/// The field that heads the column of a table in which a place stands; nothing where the heading is too far.
-pub(super) fn head(text: &str, at: usize) -> Option<&str> {
-    let bytes = text.as_bytes();
-    let least = at.saturating_sub(AROUND);
-    let start = line_start(bytes, at, least)?;
-    let ahead = bytes.get(at..)?.iter().take(AROUND);
-    let end = at + ahead.take_while(|b| **b != b'\n').count();
-    let signs = signs(bytes.get(start..end)?)?;
-    let column = parted(bytes.get(start..at)?, signs.0).count();
-    let (mut to, mut top) = (start, None);
-    while let Some(end) = to.checked_sub(1) {
-        let begin = line_start(bytes, end, least)?;
-        let line = text.get(begin..end)?.trim_end_matches('\r');
-        let rule = line.contains('-') && line.bytes().all(|b| b"|-: \t".contains(&b));
-        if !rule {
-            if self::signs(line.as_bytes()) != Some(signs) {
-                break;
-            }
-            top = Some(line);
-        }
-        to = begin;
-    }
-    let prose = |it: &&str| matches!(signs.0, b',' | b';') && it.contains(", ");
-    let field = top.filter(|it| !prose(it))?.split(char::from(signs.0)).nth(column)?;
-    Some(field.trim().trim_matches(['"', '*', '\'', '`'])).filter(|it| it.len() <= FIELD)
-}
-
 /// Whether so many columns are named that no row of a table is like it.
 fn sure(columns: &[u32; COLUMNS], (_, signs): (u8, usize)) -> bool {
     let named = columns.iter().filter(|it| **it != 0).count();

@@ -38,27 +38,6 @@ fn a_cell_or_a_tag_names_the_next() {
 }
 
 #[test]
-fn a_column_is_headed_by_passwords() {
-    hold(
-        &[
-            "name,password,branch\nsvc,Zx9kLm2p!,main",
-            "name\tpassword\nsvc\tZx9kLm2p!",
-            "| user | password |\n|---|---|\n| svc | Zx9kLm2p! |",
-        ],
-        1,
-    );
-    hold(
-        &[
-            "name,password,branch\nsvc,,Zx9kLm2p!",
-            "name,password_changed\nsvc,2026-11-30T10:11",
-            "Send us the name, the password, and more\nor x, Zx9kLm2p",
-            "name,branch\nsvc,Zx9kLm2p!",
-        ],
-        0,
-    );
-}
-
-#[test]
 fn the_line_before_names_a_password() {
     hold(
         &[
