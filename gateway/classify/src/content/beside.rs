@@ -4,7 +4,7 @@ use super::unsigned::before;
 use crate::model::sample::floor;
 
 /// Bytes of such a word, before its first digit behind a letter and from there on.
-pub(super) const WORD_BYTES: usize = 48;
+pub(super) const WORD_BYTES: usize = 32;
 /// Bytes before a word in which its name stands.
 const HEAD_BYTES: usize = 160;
 /// Bytes behind a word that tell whether the line goes on.
