@@ -14,6 +14,8 @@ pub(super) struct Bits {
     pub token: u64,
     /// Digits of ASCII.
     pub digit: u64,
+    /// Those of them that begin right behind a letter.
+    pub mixed: u64,
     /// `@`, `=`, `:`, `>`, `%`; a hyphen behind a hyphen; a quote behind a parenthesis, a single one behind a
     /// blank as well.
     pub mark: u64,
@@ -58,7 +60,10 @@ impl Bits {
         };
         let it = Block::of(simd, here);
         let digit = it.within(b'0', 10);
-        let name = it.letters() | digit | it.within(b'-', 2) | it.is(b'_');
+        let letter = it.letters();
+        let name = letter | digit | it.within(b'-', 2) | it.is(b'_');
+        let begun_letter = before.first().is_some_and(u8::is_ascii_alphabetic);
+        let mixed = bits(digit) & (bits(letter) << 1 | u64::from(begun_letter));
         let hyphens = bits(it.is(b'-'));
         let second = hyphens & (hyphens << 1 | u64::from(before.first() == Some(&b'-')));
         let space = it.is(b' ');
@@ -85,7 +90,7 @@ impl Bits {
         let small = bits(it.within(b'a', 26));
         let parts = stop | small & small >> 1 & small >> 2 & bits(blank) << 1;
         let wide = if beyond == 0 { 0 } else { wide(it, Block::of(simd, before), begun) };
-        Self { token: long(bits(name)), digit: bits(digit), mark, stop, parts, beyond, wide }
+        Self { token: long(bits(name)), digit: bits(digit), mixed, mark, stop, parts, beyond, wide }
     }
 }
 

@@ -2,7 +2,7 @@
 
 use super::{
     naming::{Named, begin, said},
-    value::{chance, computed, drawn, longest, mixed, stands},
+    value::{chance, computed, drawn, longest, mixed, numbered, stands},
 };
 use crate::model::sample::floor;
 
@@ -18,6 +18,9 @@ const BASIC_MIN: usize = 8;
 const STRING_BYTES: usize = 200;
 /// Digits of a password that has nothing else: fewer are a code or a PIN.
 const DIGITS_MIN: usize = 6;
+/// Characters of what signs a URL of AWS, and of one of Azure at least.
+const SIGNED_MIN: usize = 64;
+const SHARED_MIN: usize = 40;
 /// Bytes in which a name stands.
 const NAME_BYTES: usize = 48;
 
@@ -108,11 +111,26 @@ impl<'a> Field<'a> {
     pub(super) fn secret(&self) -> bool {
         match said(self.name) {
             Some(Named::Password) => self.password() || self.digits(),
-            Some(Named::Likely) => self.password(),
+            Some(Named::Likely) => self.password() && !numbered(self.value),
             Some(Named::Key) => self.key(),
             Some(Named::Loose) => self.key() && chance(self.value),
-            None => false,
+            None => self.signed(),
         }
+    }
+
+    /// Whether the value signs the query of a URL that lets in whoever has it: Azure's and AWS's.
+    fn signed(&self) -> bool {
+        let drawn = |least: usize| self.value.len() >= least && mixed(self.value);
+        let near = || {
+            let head =
+                self.text.get(floor(self.text, self.at.saturating_sub(STRING_BYTES))..self.at);
+            let tail = self.text.get(self.end..floor(self.text, self.end + STRING_BYTES));
+            [head, tail].iter().flatten().any(|it| it.contains("sv="))
+        };
+        if begin(self.name, "xamzsignature").is_some() {
+            return self.value.len() == SIGNED_MIN && drawn(SIGNED_MIN);
+        }
+        self.name.ends_with("sig") && drawn(SHARED_MIN) && near()
     }
 
     /// Whether the value is one that is written out, and stands for no other.
@@ -139,9 +157,25 @@ impl<'a> Field<'a> {
         let capitals = self.name.bytes().rev().take(4).all(|b| b.is_ascii_uppercase());
         let tight = self.text.get(self.at..).is_some_and(|it| it.as_bytes().get(1) != Some(&b' '));
         let equals = self.text.as_bytes().get(self.at) == Some(&b'=');
+        let alone = tight && equals || self.lined();
         let low = self.name.rsplit(|c: char| !c.is_ascii_uppercase() && c != '_').next();
         let several = low.is_some_and(|it| it.contains('_'));
-        capitals && tight && equals && several
+        capitals && several && alone
+    }
+
+    /// Whether the value is one word behind a colon that goes on to the end of the line, or of what quotes it.
+    fn lined(&self) -> bool {
+        let colon = self.text.as_bytes().get(self.at) == Some(&b':');
+        let rest = self.text.get(self.end..).unwrap_or("").as_bytes();
+        let ends = match rest {
+            [] | [b'\n' | b'\r', ..] => true,
+            [b'\\', b'n' | b'"', ..] => true,
+            [b'"' | b'\'', ..] => self.quoted,
+            [b' ', b'#', ..] => true,
+            _ => false,
+        };
+        let plain = self.value.bytes().all(|b| b.is_ascii_graphic());
+        colon && ends && plain
     }
 
     /// Whether the other fields of a connection string stand beside it, or the query of a URL is around it.

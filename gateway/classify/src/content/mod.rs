@@ -7,10 +7,13 @@
 
 mod amount;
 mod aside;
+mod apart;
 mod begin;
+mod beside;
 mod block;
 mod card;
 mod column;
+mod command;
 mod contact;
 mod context;
 mod day;
@@ -22,6 +25,7 @@ mod naming;
 mod national;
 mod number;
 mod piece;
+mod places;
 mod record;
 mod scan;
 mod secret;

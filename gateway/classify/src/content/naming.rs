@@ -31,6 +31,20 @@ const KEYS: &[&str] = &[
     "密钥",
     "密鑰",
     "金鑰",
+    "secretkeybase",
+    "apiキー",
+    "api키",
+    "คีย์api",
+    "kunciapi",
+    "khóaapi",
+    "chiaveapi",
+    "tokenakses",
+    "访问令牌",
+    "訪問令牌",
+    "存取權杖",
+    "シークレット",
+    "アクセストークン",
+    "액세스토큰",
 ];
 /// Names that may be of much else: their value is a secret where nothing but chance could have written it.
 const LOOSE: &[&str] = &["token", "secret"];
@@ -89,6 +103,38 @@ const PASSWORDS: &[&str] = &[
 const SHORT: &[&str] = &["pass", "pw", "senha", "sandi"];
 /// Words that end in one and name nothing that is kept.
 const WORDS: &[&str] = &["bypass", "compass", "trespass", "surpass", "overpass", "underpass"];
+/// What a pass is for that nobody signs in with: `boarding pass: …`.
+const TICKETS: &[&str] = &[
+    "boarding",
+    "bus",
+    "train",
+    "rail",
+    "metro",
+    "transit",
+    "travel",
+    "day",
+    "week",
+    "monthly",
+    "season",
+    "annual",
+    "park",
+    "parking",
+    "gate",
+    "entry",
+    "visitor",
+    "museum",
+    "lounge",
+    "ski",
+    "lift",
+    "event",
+    "hall",
+    "vip",
+    "conference",
+    "work",
+    "employment",
+    "dependant",
+    "student",
+];
 /// Names that may be of a number of another kind as well: what is of digits alone is no password there.
 const CODES: &[&str] = &["ລະຫັດ"];
 /// What says between a name and its sign that the value comes: `password is: …`, `密码是：…`.
@@ -110,9 +156,9 @@ const VERBS: &[&str] = &[
 ];
 
 /// The characters beyond ASCII that a name or a verb ends in.
-const LAST: [&str; 25] = [
+const LAST: [&str; 32] = [
     "码", "碼", "钥", "鑰", "令", "是", "为", "為", "ド", "は", "호", "น", "อ", "ດ", "ນ", "ड", "ড",
-    "்", "်", "់", "ь", "ر", "à", "è", "é",
+    "்", "်", "់", "ь", "ر", "ー", "키", "牌", "杖", "ト", "큰", "ン", "à", "è", "é",
 ];
 
 /// What a name says of the value beside it.
@@ -140,7 +186,7 @@ pub(super) fn said(text: &str) -> Option<Named> {
         let before = at.checked_sub(1).and_then(|at| text.as_bytes().get(at));
         before.is_some_and(u8::is_ascii_lowercase)
     };
-    let short = |at: usize| !small(&at) && ends(WORDS).is_none();
+    let short = |at: usize| !small(&at) && ends(WORDS).is_none() && !ticket(text, at);
     if ends(SHORT).is_some_and(short) || ends(CODES).is_some() {
         return Some(Named::Likely);
     }
@@ -151,6 +197,22 @@ pub(super) fn said(text: &str) -> Option<Named> {
     let open =
         OPEN.iter().any(|word| begin(before.trim_end_matches(['_', '-', ' ']), word).is_some());
     (!open).then_some(Named::Loose)
+}
+
+/// Whether the word before a pass tells that it lets somebody in where no password does.
+fn ticket(text: &str, at: usize) -> bool {
+    let head = text.get(..at).unwrap_or("");
+    let word = head.trim_end_matches([' ', '-', '_']);
+    let parted = word.len() < head.len();
+    parted && TICKETS.iter().any(|it| ends_in_word(word, it))
+}
+
+/// Whether a text ends in a whole word, in capitals or not.
+pub(super) fn ends_in_word(text: &str, word: &str) -> bool {
+    begin(text, word).is_some_and(|at| {
+        let before = at.checked_sub(1).and_then(|at| text.as_bytes().get(at));
+        !before.is_some_and(u8::is_ascii_alphabetic)
+    })
 }
 
 /// Where a name begins that a text ends in, in capitals or not, its words parted or not.
@@ -199,11 +261,14 @@ pub(super) fn likely(before: &[u8]) -> bool {
         b"an" => longer(b"luan"),
         b"ue" => longer(b"value"),
         b"rt" => longer(b"wort"),
+        b"ig" => longer(b"?sig") || longer(b"&sig"),
+        b"re" => longer(b"x-amz-signature"),
         b"ha" => longer(b"senha"),
-        b"se" => longer(b"passe") || longer(b"phrase"),
+        b"se" => longer(b"passe") || longer(b"phrase") || longer(b"base"),
+        b"pi" => longer(b"api"),
         b"na" => longer(b"sena"),
         b"is" => longer(b" is"),
-        b"es" => longer(b" es"),
+        b"es" => longer(b" es") || longer(b"akses"),
         b"st" => longer(b" ist") || longer(b" est"),
         b"ah" => longer(b"alah"),
         _ => false,

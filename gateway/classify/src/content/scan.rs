@@ -3,13 +3,16 @@
 use fearless_simd::{Simd, dispatch};
 
 use super::{
+    apart,
     begin::{self, DIGITS_LETTERED_MIN, DIGITS_MIN, NEAR_BYTES, TOKEN_MIN},
+    beside,
     block::{BLOCK, Bits},
     card, contact,
     field::{self, Login},
     look::Look,
     naming,
     piece::Piece,
+    places::{above, near, places},
     recognise, secret,
     symbol::{Symbol, escape_around, escape_letters, escaped},
     table::Table,
@@ -23,6 +26,9 @@ const NEAR: u64 = (1 << NEAR_BYTES) - 1;
 /// Groups of digits of one text that are looked at in full. In more, which only tables have, a number must be
 /// written without a gap: the time for a body of any length stays that of reading it.
 const GROUPS_MAX: u32 = 100_000;
+/// Words of letters and digits of one text that are looked at for a name apart from them: more have only dumps
+/// of codes.
+const MIXED_MAX: u32 = 20_000;
 /// Bytes of the shortest of all that is looked for: `a@b.de`.
 const SHORTEST: usize = 6;
 /// Digits of a number without a gap.
@@ -43,6 +49,8 @@ pub(super) struct Seen {
     pub tokens: usize,
     /// Groups that may still be looked at in full.
     pub groups: u32,
+    /// Words of letters and digits that may still be looked at.
+    pub mixed: u32,
     /// The table that was seen last.
     pub table: Table,
 }
@@ -55,6 +63,7 @@ impl Default for Seen {
             words: 0,
             tokens: 0,
             groups: GROUPS_MAX,
+            mixed: MIXED_MAX,
             table: Table::default(),
         }
     }
@@ -76,27 +85,6 @@ pub(super) struct Scan<'a> {
     pub text: &'a str,
     pub seen: Seen,
     pub found: &'a mut Contents,
-}
-
-/// The places of the bits that are set, the lowest first.
-fn places(mut bits: u64) -> impl Iterator<Item = usize> {
-    std::iter::from_fn(move || {
-        let place = (bits != 0).then(|| bits.trailing_zeros() as usize)?;
-        bits &= bits - 1;
-        Some(place)
-    })
-}
-
-/// The bits of a block from a place on, and those of the block behind it: these move beyond the highest bit
-/// first, so that none are left where the place is 0.
-#[inline(always)]
-fn near(place: usize, now: u64, next: u64) -> u64 {
-    now >> place | next << 1 << (BLOCK - 1 - place)
-}
-
-/// The bits from `from` on.
-fn above(bits: u64, from: usize) -> u64 {
-    if from >= BLOCK { 0 } else { bits >> from << from }
 }
 
 impl Scan<'_> {
@@ -131,9 +119,11 @@ impl Scan<'_> {
         if (now.digit | now.wide) & within != 0 {
             self.numbers(at, within, (now, next));
         }
-        for place in places((now.mark | now.wide) & within) {
+        for place in places((now.mark | now.wide | now.mixed) & within) {
             if now.mark >> place & 1 == 1 {
                 self.mark(at + place);
+            } else if now.mixed >> place & 1 == 1 {
+                self.apart(at + place);
             } else {
                 self.wide_mark(at + place);
             }
@@ -197,6 +187,20 @@ impl Scan<'_> {
             self.number(at + place);
         } else if length == 4 && !lettered && (digits & NEAR).count_ones() >= PARTED_MIN {
             self.parted(at + place);
+        }
+    }
+
+    /// A digit behind a letter: is it in a word that is a secret, by a name apart from it?
+    fn apart(&mut self, at: usize) {
+        let seen = self.seen.tokens.max(self.seen.secrets);
+        // A word that goes on for long is none of these.
+        if at < seen || self.seen.words > at + beside::WORD_BYTES || self.seen.mixed == 0 {
+            return;
+        }
+        self.seen.mixed -= 1;
+        if let Some(end) = apart::secret(self.text, at) {
+            self.found.add(Content::Secret);
+            self.seen.tokens = end;
         }
     }
 
@@ -373,7 +377,8 @@ impl Scan<'_> {
         self.seen.words = end;
         let word = self.text.get(start..end).unwrap_or("");
         let token = secret::token(word) || secret::hook(self.text, start, word);
-        let secret = token || secret::bearer(self.text, start, word);
+        let told = |is: fn(&str, usize, &str) -> bool| is(self.text, start, word);
+        let secret = token || told(secret::bearer) || told(secret::joined) || told(apart::key);
         if word.len() >= TOKEN_MIN && secret {
             self.found.add(Content::Secret);
             self.seen.tokens = self.seen.tokens.max(end);

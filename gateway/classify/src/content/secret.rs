@@ -64,6 +64,33 @@ const TOKENS: &[(&str, usize)] = &[
     ("sq0atp-", 20),
     ("sbp_", 36),
     ("AGE-SECRET-KEY-1", 50),
+    // Atlassian, SonarQube, New Relic, Postman, Terraform, Figma, Notion, NVIDIA, Perplexity, Heroku.
+    ("ATATT3x", 60),
+    ("sqp_", 40),
+    ("squ_", 40),
+    ("sqa_", 40),
+    ("NRAK-", 27),
+    ("PMAK-", 50),
+    ("atlasv1.", 60),
+    ("figd_", 40),
+    ("ntn_", 40),
+    ("nvapi-", 60),
+    ("pplx-", 48),
+    ("HRKU-", 36),
+    // RubyGems, PlanetScale, Sentry, Dynatrace, Doppler, Buildkite, Docker's swarms, Mailgun, Shopify.
+    ("rubygems_", 48),
+    ("pscale_tkn_", 32),
+    ("pscale_oauth_", 32),
+    ("sntrys_", 60),
+    ("sntryu_", 60),
+    ("dt0c01.", 80),
+    ("dp.pt.", 40),
+    ("bkua_", 40),
+    ("SWMTKN-1-", 60),
+    ("key-", 32),
+    ("shpss_", 32),
+    ("shppa_", 32),
+    ("shpca_", 32),
 ];
 /// Heads of tokens that are told from words alone where nothing else is attached before them.
 const HEAD_MIN: usize = 4;
@@ -73,6 +100,10 @@ const NAME_BYTES: usize = 48;
 const HOOKS: &[&str] = &["hooks.slack.com/services/", "discord.com/api/webhooks/"];
 /// Bytes in which such a URL begins before its last part.
 const HOOK_BYTES: usize = 72;
+/// Characters of a token of a bot of Telegram behind its number, and of a secret of Microsoft's directory
+/// behind the sign in it.
+const BOT_BYTES: usize = 35;
+const DIRECTORY_MIN: usize = 30;
 /// What a header says before its token, and characters of the token without a sign in them: an identifier in
 /// groups of hex has fewer.
 const BEARER: &[u8] = b"bearer ";
@@ -130,8 +161,10 @@ fn begins(word: &str, head_min: usize) -> bool {
         let length = body.bytes().take_while(|c| fits(c)).count();
         let exact = match *head {
             "AKIA" | "ASIA" => length == 16,
-            // Twilio's is of hex.
-            "SK" => length == 32 && body.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f')),
+            // Twilio's and Mailgun's are of hex.
+            "SK" | "key-" => {
+                length == 32 && body.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f'))
+            }
             _ => true,
         };
         length >= *least && exact && mixed(body) && !exemplary(body)
@@ -158,6 +191,22 @@ pub(super) fn bearer(text: &str, at: usize, word: &str) -> bool {
     let before = text.as_bytes().get(at.saturating_sub(BEARER.len())..at).unwrap_or_default();
     let said = before.eq_ignore_ascii_case(BEARER);
     said && !stands(word) && mixed(word) && longest(word).len() >= BEARER_MIN
+}
+
+/// Whether a word is what makes a token with what stands before it: the number of a bot of Telegram and a
+/// colon, the digit and the letter of a secret of Microsoft's directory.
+pub(super) fn joined(text: &str, at: usize, word: &str) -> bool {
+    let bytes = text.as_bytes().get(..at).unwrap_or_default();
+    match bytes {
+        [head @ .., b':'] if word.len() == BOT_BYTES && word.starts_with("AA") => {
+            let digits = head.iter().rev().take(11).take_while(|b| b.is_ascii_digit()).count();
+            (8..=10).contains(&digits)
+        }
+        [.., digit, b'Q', b'~'] => {
+            digit.is_ascii_digit() && word.len() >= DIRECTORY_MIN && mixed(word)
+        }
+        _ => false,
+    }
 }
 
 /// Whether a private key begins at five hyphens (RFC 7468, OpenSSH, PGP), and a body is behind its first

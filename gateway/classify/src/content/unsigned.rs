@@ -4,6 +4,7 @@
 use super::{
     field::Field,
     naming::{begin, likely},
+    value::mixed,
 };
 use crate::model::sample::floor;
 
@@ -18,17 +19,19 @@ const NAMING: &[&str] = &["property", "string", "entry", "param", "prop"];
 const USERS: &[&str] = &["-u", "-U", "--user", "--proxy-user"];
 /// What asks a server, by its name or by a URL: elsewhere a user and a group stand behind such flags.
 const ASKS: &[&str] = &["curl", "http", "wget"];
+/// Characters of a line of a private key at least.
+const KEY_LINE: usize = 16;
 /// Bytes of a command in which that stands.
 const COMMAND_BYTES: usize = 200;
 /// What a call is named before the name of what it sets.
 const SETTERS: &[&str] = &["set", "with"];
 
-fn before(text: &str, at: usize, bytes: usize) -> &str {
+pub(super) fn before(text: &str, at: usize, bytes: usize) -> &str {
     text.get(floor(text, at.saturating_sub(bytes))..at).unwrap_or("")
 }
 
 /// What stands at the end of a text that a name is made of.
-fn name(text: &str) -> &str {
+pub(super) fn name(text: &str) -> &str {
     let of_name = |b: &u8| b.is_ascii_alphanumeric() || matches!(*b, b'_' | b'-' | b'.');
     let length = text.bytes().rev().take_while(of_name).count();
     text.get(text.len() - length..).unwrap_or("")
@@ -148,6 +151,10 @@ pub(super) fn user(text: &str, at: usize) -> Option<usize> {
     let of_name = |b: &u8| b.is_ascii_alphanumeric() || matches!(*b, b'_' | b'-' | b'.');
     let bytes = text.as_bytes();
     let tight = at.checked_sub(1).and_then(|at| bytes.get(at)).is_some_and(of_name);
+    let counts = at.checked_sub(1).and_then(|at| bytes.get(at)) == Some(&b's');
+    if let Some(end) = counts.then(|| putty(text, at)).flatten() {
+        return Some(end);
+    }
     let begun =
         bytes.get(at + 1).is_some_and(|b| b.is_ascii_alphanumeric() || b"!@#%^&*+?~".contains(b));
     if !tight || !begun {
@@ -161,6 +168,22 @@ pub(super) fn user(text: &str, at: usize) -> Option<usize> {
     let flag = head.strip_suffix([' ', '=']).unwrap_or(head);
     let word = flag.rsplit(char::is_whitespace).next()?;
     if joined || USERS.contains(&word) { password(text, at) } else { None }
+}
+
+/// Where the first line of a private key ends that PuTTY's file has behind their count.
+fn putty(text: &str, at: usize) -> Option<usize> {
+    if !before(text, at, BEFORE_BYTES).ends_with("Private-Lines") {
+        return None;
+    }
+    let rest = text.get(at + 1..floor(text, at + 1 + BEFORE_BYTES))?;
+    let count = rest.trim_start_matches(' ');
+    let lines = count.trim_start_matches(|c: char| c.is_ascii_digit());
+    let body = lines.trim_start_matches(['\r', '\n', '\\', 'n']);
+    let of_body = |b: &u8| b.is_ascii_alphanumeric() || matches!(*b, b'+' | b'/' | b'=');
+    let length = body.bytes().take_while(of_body).count();
+    let from = at + 1 + rest.len() - body.len();
+    let body = body.get(..length)?;
+    (lines.len() < count.len() && mixed(body) && length >= KEY_LINE).then_some(from + length)
 }
 
 /// Where the password ends that stands behind a colon, in a command that asks a server.

@@ -40,6 +40,15 @@ const STANDS: &[&str] = &[
     "false",
     "empty",
     "required",
+    "mandatory",
+    "missing",
+    "unset",
+    "notset",
+    "invalid",
+    "expired",
+    "unchanged",
+    "generated",
+    "unknown",
     "optional",
     "string",
     "str",
@@ -87,6 +96,10 @@ const STANDS: &[&str] = &[
 const BEGIN: &[&str] =
     &["your", "changeme", "replace", "insert", "enterthe", "enteryour", "puthere"];
 
+/// What refers to a vault that holds the secret.
+const REFERENCES: &[&str] =
+    &["@Microsoft.KeyVault(", "ref+", "op://", "vault:", "secretref:", "keyvault:", "arn:aws:"];
+
 /// Characters of which chance can be told, and of which it is told well.
 const CHANCE_MIN: usize = 16;
 const CHANCE_LONG: usize = 32;
@@ -94,6 +107,7 @@ const CHANCE_LONG: usize = 32;
 /// Whether a value stands for another: `<password>`, `${PASSWORD}`, `***`, `changeme`, `your-api-key`.
 pub(super) fn stands(value: &str) -> bool {
     let begun = value.starts_with(['<', '$', '{', '[', '%', '…']);
+    let begun = begun || REFERENCES.iter().any(|it| value.starts_with(it));
     let mut plain = value.bytes().filter(u8::is_ascii_alphanumeric).map(|b| b.to_ascii_lowercase());
     let Some(first) = plain.next() else {
         return begun || value.is_ascii();
@@ -144,6 +158,33 @@ pub(super) fn drawn(value: &str) -> bool {
     let signs = value.bytes().any(|b| b"!@#$%^&*+?~=".contains(&b));
     let printed = value.bytes().all(|b| b.is_ascii_graphic());
     (6..=128).contains(&value.len()) && printed && (letters && (digits || signs))
+}
+
+/// Whether a value looks like nothing but a password: a sign in it, letters and digits that take turns, or
+/// letters of both sizes with several digits.
+pub(super) fn odd(value: &str) -> bool {
+    let has = |of: fn(&u8) -> bool| value.bytes().any(|b| of(&b));
+    let turn = |pair: &[u8]| match pair {
+        [a, b] => a.is_ascii_digit() != b.is_ascii_digit(),
+        _ => false,
+    };
+    let turns = value.as_bytes().windows(2).filter(|pair| turn(pair)).count();
+    let digits = value.bytes().filter(u8::is_ascii_digit).count();
+    let sizes = has(u8::is_ascii_lowercase) && has(u8::is_ascii_uppercase);
+    let plain = value.bytes().all(|b| b.is_ascii_alphanumeric());
+    let signed = value.bytes().any(|b| b"!@#$%^&*+?~".contains(&b));
+    drawn(value) && (signed || plain && (turns >= 3 || sizes && digits >= 4))
+}
+
+/// Whether a value is the number of a case or a name with one: words and numbers that signs part.
+pub(super) fn numbered(value: &str) -> bool {
+    let plain = |part: &str| {
+        let bytes = part.bytes();
+        !part.is_empty()
+            && (bytes.clone().all(|b| b.is_ascii_alphabetic())
+                || bytes.clone().all(|b| b.is_ascii_digit()))
+    };
+    value.contains(['-', '_']) && value.split(['-', '_']).all(plain)
 }
 
 /// Whether a text's longest part is drawn at random as tokens are: placeholders repeat one character, or are

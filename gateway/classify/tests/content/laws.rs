@@ -76,6 +76,14 @@ fn pieces() -> impl Strategy<Value = String> {
         "curl -u admin:Zx9kLm2p ",
         "Bearer Zx9kLm2pQr7sTu4vWx8y",
         "a%40b.example",
+        "| password | Zx9kLm2p! |\n",
+        "user,password\nsvc,Zx9kLm2p!\n",
+        "Password:\nZx9kLm2p!\n",
+        "put(\"password\", \"Zx9kLm2p\")",
+        "IDENTIFIED BY \"Zx9kLm2p\"",
+        "sshpass -p Zx9kLm2p ",
+        "DB_PASSWORD: letmein\n",
+        "7284619350:AAZx9kLm2pQr7sTu4vWx8yZx9kLm2pQr7sT",
     ]);
     prop_oneof![
         4 => known.prop_map(str::to_owned),

@@ -11,6 +11,7 @@
     reason = "a test that is surprised should fail at the spot, and one prints a table"
 )]
 
+mod apart;
 mod beside;
 mod cards;
 mod columns;
@@ -21,6 +22,7 @@ mod hidden;
 mod identity;
 mod identity_east;
 mod laws;
+mod makers;
 mod money;
 mod named;
 mod neighbours;

@@ -7,7 +7,7 @@ use crate::{
 };
 
 /// Holds each text to so many secrets, whatever is drawn for it.
-fn hold(table: &[&str], wanted: usize) {
+pub(crate) fn hold(table: &[&str], wanted: usize) {
     let mut wrong = Vec::new();
     for seed in 0..20 {
         let mut rng = Rng::new(seed);
