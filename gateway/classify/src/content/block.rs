@@ -12,6 +12,8 @@ pub(super) struct Bits {
     /// Where bytes of a token's alphabet begin that may be as many as one has: so many, or eight at an end
     /// of the block.
     pub token: u64,
+    /// Bytes of a token's alphabet.
+    pub name: u64,
     /// Digits of ASCII.
     pub digit: u64,
     /// Those of them that begin right behind a letter.
@@ -90,7 +92,17 @@ impl Bits {
         let small = bits(it.within(b'a', 26));
         let parts = stop | small & small >> 1 & small >> 2 & bits(blank) << 1;
         let wide = if beyond == 0 { 0 } else { wide(it, Block::of(simd, before), begun) };
-        Self { token: long(bits(name)), digit: bits(digit), mixed, mark, stop, parts, beyond, wide }
+        Self {
+            token: long(bits(name)),
+            name: bits(name),
+            digit: bits(digit),
+            mixed,
+            mark,
+            stop,
+            parts,
+            beyond,
+            wide,
+        }
     }
 }
 

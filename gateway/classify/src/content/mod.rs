@@ -6,8 +6,8 @@
 //! counts by kind.
 
 mod amount;
-mod aside;
 mod apart;
+mod aside;
 mod begin;
 mod beside;
 mod block;

@@ -101,14 +101,16 @@ impl Scan<'_> {
             return;
         }
         let mut now = Bits::of(simd, bytes, from);
+        // How many bytes of a word stand right before the block. What was read before is not known.
+        let mut before = if from == 0 { 0 } else { BLOCK as u32 };
         let mut at = from;
         while at < to {
             let more = at + BLOCK < bytes.len();
             let next = if more { Bits::of(simd, bytes, at + BLOCK) } else { Bits::default() };
             let within = if to - at < BLOCK { (1 << (to - at)) - 1 } else { u64::MAX };
-            let done = if now.token == 0 { 0 } else { self.words(at, within, (now, next)) };
+            let done = if now.token == 0 { 0 } else { self.words(at, within, before, (now, next)) };
             self.rest(at, above(within, done), (now, next));
-            now = next;
+            (before, now) = (now.name.leading_ones(), next);
             at += BLOCK;
         }
     }
@@ -353,9 +355,16 @@ impl Scan<'_> {
     /// before such a word is counted before it, so that a token hides only what is within it; up to which bit
     /// that was done is told.
     #[inline(always)]
-    fn words(&mut self, at: usize, within: u64, bits: (Bits, Bits)) -> usize {
+    fn words(&mut self, at: usize, within: u64, before: u32, bits: (Bits, Bits)) -> usize {
         let mut done = 0;
         for place in places(bits.0.token & within) {
+            let here = (bits.0.name >> place).trailing_ones();
+            let ends = place + here as usize == BLOCK;
+            let behind = if ends { bits.1.name.trailing_ones() } else { 0 };
+            let length = if place == 0 { before } else { 0 } + here + behind;
+            if length < TOKEN_MIN as u32 {
+                continue;
+            }
             self.rest(at, above(within, done) & ((1 << place) - 1), bits);
             done = place;
             if self.seen.words <= at + place {

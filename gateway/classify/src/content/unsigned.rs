@@ -150,16 +150,15 @@ pub(super) fn flag(text: &str, at: usize) -> Option<usize> {
 pub(super) fn user(text: &str, at: usize) -> Option<usize> {
     let of_name = |b: &u8| b.is_ascii_alphanumeric() || matches!(*b, b'_' | b'-' | b'.');
     let bytes = text.as_bytes();
-    let tight = at.checked_sub(1).and_then(|at| bytes.get(at)).is_some_and(of_name);
-    let counts = at.checked_sub(1).and_then(|at| bytes.get(at)) == Some(&b's');
-    if let Some(end) = counts.then(|| putty(text, at)).flatten() {
+    let last = at.checked_sub(1).and_then(|at| bytes.get(at)).filter(|b| of_name(b))?;
+    if *last == b's'
+        && let Some(end) = putty(text, at)
+    {
         return Some(end);
     }
-    let begun =
-        bytes.get(at + 1).is_some_and(|b| b.is_ascii_alphanumeric() || b"!@#%^&*+?~".contains(b));
-    if !tight || !begun {
-        return None;
-    }
+    let sign =
+        |b: u8| matches!(b, b'!' | b'@' | b'#' | b'%' | b'^' | b'&' | b'*' | b'+' | b'?' | b'~');
+    bytes.get(at + 1).filter(|b| b.is_ascii_alphanumeric() || sign(**b))?;
     let head = before(text, at, USER_BYTES);
     let user = name(head);
     let head = head.get(..head.len() - user.len())?;
