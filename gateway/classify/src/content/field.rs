@@ -163,7 +163,7 @@ impl<'a> Field<'a> {
         capitals && several && alone
     }
 
-    /// Whether the value is one word behind a colon that goes on to the end of the line, or of what quotes it.
+    /// Whether the value is one word behind a colon that goes on to the end of the line, or of its quotes.
     fn lined(&self) -> bool {
         let colon = self.text.as_bytes().get(self.at) == Some(&b':');
         let rest = self.text.get(self.end..).unwrap_or("").as_bytes();

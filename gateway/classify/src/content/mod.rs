@@ -29,6 +29,7 @@ mod places;
 mod record;
 mod scan;
 mod secret;
+mod seen;
 mod stream;
 mod symbol;
 mod table;
@@ -40,10 +41,7 @@ mod value;
 mod words;
 
 pub use self::stream::ContentStream;
-use self::{
-    look::Look,
-    scan::{Scan, Seen},
-};
+use self::{look::Look, scan::Scan, seen::Seen};
 use crate::{Content, Contents};
 
 /// What a text contains. Pure; linear time; never panics.

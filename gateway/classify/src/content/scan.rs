@@ -14,8 +14,8 @@ use super::{
     piece::Piece,
     places::{above, near, places},
     recognise, secret,
+    seen::Seen,
     symbol::{Symbol, escape_around, escape_letters, escaped},
-    table::Table,
     unsigned,
 };
 use crate::{Content, Contents, bits, model::sample::floor};
@@ -23,62 +23,12 @@ use crate::{Content, Contents, bits, model::sample::floor};
 /// Bytes in which a number has its digits, as bits.
 const NEAR: u64 = (1 << NEAR_BYTES) - 1;
 
-/// Groups of digits of one text that are looked at in full. In more, which only tables have, a number must be
-/// written without a gap: the time for a body of any length stays that of reading it.
-const GROUPS_MAX: u32 = 100_000;
-/// Words of letters and digits of one text that are looked at for a name apart from them: more have only dumps
-/// of codes.
-const MIXED_MAX: u32 = 20_000;
 /// Bytes of the shortest of all that is looked for: `a@b.de`.
 const SHORTEST: usize = 6;
 /// Digits of a number without a gap.
 const BARE_MIN: usize = 7;
 /// Digits that stand near where a card's groups are parted by what ends a number.
 const PARTED_MIN: u32 = 8;
-
-/// How far a text has been looked at: nothing that begins before these places is looked at again.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Seen {
-    /// Numbers.
-    pub numbers: usize,
-    /// Secrets by their name or their form.
-    pub secrets: usize,
-    /// Words that may be tokens.
-    pub words: usize,
-    /// Tokens and values that were found.
-    pub tokens: usize,
-    /// Groups that may still be looked at in full.
-    pub groups: u32,
-    /// Words of letters and digits that may still be looked at.
-    pub mixed: u32,
-    /// The table that was seen last.
-    pub table: Table,
-}
-
-impl Default for Seen {
-    fn default() -> Self {
-        Self {
-            numbers: 0,
-            secrets: 0,
-            words: 0,
-            tokens: 0,
-            groups: GROUPS_MAX,
-            mixed: MIXED_MAX,
-            table: Table::default(),
-        }
-    }
-}
-
-impl Seen {
-    /// The same places, where the text's first bytes are gone.
-    pub(super) fn shifted(self, gone: usize) -> Self {
-        let of = |place: usize| place.saturating_sub(gone);
-        let (numbers, secrets) = (of(self.numbers), of(self.secrets));
-        let (words, tokens) = (of(self.words), of(self.tokens));
-        let table = self.table.shifted(gone);
-        Self { numbers, secrets, words, tokens, table, ..self }
-    }
-}
 
 /// A pass over a text.
 pub(super) struct Scan<'a> {

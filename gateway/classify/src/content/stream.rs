@@ -1,7 +1,7 @@
 //! A text that comes in parts, such as one whose escapes are resolved on the way: only a window of it is
 //! held.
 
-use super::scan::{Scan, Seen};
+use super::{scan::Scan, seen::Seen};
 use crate::{Contents, model::sample::floor};
 
 /// Bytes that are held at once.
