@@ -5,8 +5,8 @@ use super::table::Table;
 /// Groups of digits of one text that are looked at in full. In more, which only tables have, a number must be
 /// written without a gap: the time for a body of any length stays that of reading it.
 const GROUPS_MAX: u32 = 100_000;
-/// Words of letters and digits of one text that are looked at for a name apart from them: more have only dumps
-/// of codes.
+/// Words of letters and digits of one text that are looked at for a name apart from them: more have only
+/// dumps of codes.
 const MIXED_MAX: u32 = 20_000;
 
 /// How far a text has been looked at: nothing that begins before these places is looked at again.
