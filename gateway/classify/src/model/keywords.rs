@@ -10,8 +10,8 @@ use crate::bits::{self, BLOCK, Before, bits as bits_of, blocks};
 
 /// First bytes of a word by which it is looked up. No word has fewer.
 const FIRST: usize = 3;
-/// Two to this power is the number of places in the table of first bytes, and of those of which one bit tells
-/// whether a word has them.
+/// Two to this power is the number of places in the table of first bytes, and of four first bytes of which
+/// one bit tells whether a word may have them.
 const TABLE_BITS: u32 = 11;
 const LIKELY_BITS: u32 = 15;
 /// Bytes of a text whose beginnings of words are held without the heap.
@@ -19,7 +19,8 @@ const HELD_BYTES: usize = 512;
 
 /// Words, each with a value.
 pub(super) struct Keywords<T> {
-    /// First bytes that words have: nearly all that others have are not among them.
+    /// Four first bytes that words have, whatever stands behind a word of three: most that others have are not
+    /// among them.
     likely: [u64; 1 << LIKELY_BITS >> 6],
     /// Where the words stand that have the first bytes of a place in the table; the last is the end.
     table: Vec<u16>,
@@ -48,35 +49,37 @@ impl<T: Copy> Keywords<T> {
     /// Makes them ready. The words are in small letters; those of ASCII are found in capitals too. `None`
     /// if there are too many, one is shorter than three bytes, or begins with a sign of ASCII.
     pub(super) fn of<W: AsRef<[u8]>>(words: impl Iterator<Item = (W, T)>) -> Option<Self> {
-        let mut placed: Vec<(First, W, T)> = Vec::new();
+        let mut placed: Vec<(usize, W, T)> = Vec::new();
         for (word, value) in words {
             let first = word.as_ref().first_chunk()?;
             if first[0].is_ascii() && !first[0].is_ascii_alphanumeric() {
                 return None;
             }
-            placed.push((First::of(*first), word, value));
+            placed.push((place(*first), word, value));
         }
-        placed.sort_by_key(|(first, ..)| first.place());
-        let mut likely = [0; 1 << LIKELY_BITS >> 6];
-        for (hash, ..) in &placed {
-            if let Some(bits) = likely.get_mut(hash.word()) {
-                *bits |= hash.bit();
-            }
-        }
-        let mut keywords = Self { likely, table: Vec::new(), words: Vec::new(), bytes: Vec::new() };
+        placed.sort_by_key(|(place, ..)| *place);
+        let (likely, table) = ([0; 1 << LIKELY_BITS >> 6], Vec::new());
+        let mut keywords = Self { likely, table, words: Vec::new(), bytes: Vec::new() };
         for at in 0..=1 << TABLE_BITS {
-            let from = placed.partition_point(|(first, ..)| first.place() < at);
+            let from = placed.partition_point(|(place, ..)| *place < at);
             keywords.table.push(u16::try_from(from).ok()?);
         }
-        for (_, word, value) in placed {
-            let from = keywords.bytes.len();
-            keywords.bytes.extend(word.as_ref());
-            let bytes = from..keywords.bytes.len();
-            let mask = if bytes.len() == FIRST { 0xFF_FFFF } else { u32::MAX };
-            let head = (head(word.as_ref()) & mask, mask);
-            keywords.words.push(Word { head, bytes, value });
-        }
+        placed.iter().for_each(|(_, word, value)| keywords.push(word.as_ref(), *value));
         Some(keywords)
+    }
+
+    fn push(&mut self, word: &[u8], value: T) {
+        let from = self.bytes.len();
+        self.bytes.extend(word);
+        let mask = if word.len() == FIRST { 0xFF_FFFF } else { u32::MAX };
+        let begins = head(word) & mask;
+        for last in 0..=if word.len() == FIRST { u8::MAX } else { 0 } {
+            let (at, bit) = likely(begins | u32::from(last | 0x20) << 24);
+            if let Some(bits) = self.likely.get_mut(at) {
+                *bits |= bit;
+            }
+        }
+        self.words.push(Word { head: (begins, mask), bytes: from..self.bytes.len(), value });
     }
 
     /// Calls `each` with every word that stands in a text, those within others too, by their beginnings. A
@@ -89,30 +92,29 @@ impl<T: Copy> Keywords<T> {
             while left != 0 {
                 let at = block * BLOCK + left.trailing_zeros() as usize;
                 left &= left - 1;
-                let first = bytes.get(at..).and_then(|rest| rest.first_chunk());
-                if let Some(first) = first.map(|it| First::of(*it))
-                    && self.likely.get(first.word()).is_some_and(|it| it & first.bit() != 0)
-                {
-                    self.begun(bytes, at, first.place(), &mut each);
+                let rest = bytes.get(at..).unwrap_or_default();
+                let (word, bit) = likely(head(rest));
+                if self.likely.get(word).is_some_and(|it| it & bit != 0) {
+                    self.begun(rest, at, &mut each);
                 }
             }
         }
     }
 
-    /// The words of a place in the table that begin at a place of a text. Apart, so that the registers are
-    /// those of the pass.
+    /// The words that a text begins with, which stands at a place of the whole. Apart, so that the registers
+    /// are those of the pass.
     #[inline(never)]
-    fn begun(&self, text: &[u8], start: usize, place: usize, each: &mut impl FnMut(Found<T>)) {
+    fn begun(&self, text: &[u8], start: usize, each: &mut impl FnMut(Found<T>)) {
+        let Some(place) = text.first_chunk().map(|first| place(*first)) else { return };
         let Some([from, to]) = self.table.get(place..place + 2) else { return };
-        let here = head(text.get(start..).unwrap_or_default());
+        let begins = head(text);
         for word in self.words.get((*from).into()..(*to).into()).unwrap_or_default() {
-            if here & word.head.1 != word.head.0 {
+            if begins & word.head.1 != word.head.0 {
                 continue;
             }
-            let end = start + word.bytes.len();
-            let stands = text.get(start..end).zip(self.bytes.get(word.bytes.clone()));
+            let stands = text.get(..word.bytes.len()).zip(self.bytes.get(word.bytes.clone()));
             if stands.is_some_and(|(text, word)| text.eq_ignore_ascii_case(word)) {
-                each(Found { value: word.value, start, end });
+                each(Found { value: word.value, start, end: start + word.bytes.len() });
             }
         }
     }
@@ -128,30 +130,21 @@ fn head(text: &[u8]) -> u32 {
     u32::from_le_bytes(bytes) | 0x2020_2020
 }
 
-/// The hash of a word's first bytes, in capitals or not.
-#[derive(Clone, Copy)]
-struct First(u32);
+/// The place in the table of a word's first bytes, in capitals or not.
+fn place([a, b, c]: [u8; FIRST]) -> usize {
+    (hash(u32::from_le_bytes([a, b, c, 0]) | 0x20_2020) >> (u32::BITS - TABLE_BITS)) as usize
+}
 
-impl First {
-    #[inline(always)]
-    fn of([a, b, c]: [u8; FIRST]) -> Self {
-        let small = u32::from_le_bytes([a, b, c, 0]) | 0x20_2020;
-        Self(small.wrapping_mul(0x9E37_79B1))
-    }
+/// Where the bit of four first bytes stands, and the bit.
+#[inline(always)]
+fn likely(head: u32) -> (usize, u64) {
+    let bit = hash(head) >> (u32::BITS - LIKELY_BITS);
+    ((bit >> 6) as usize, 1 << (bit & 63))
+}
 
-    /// Its place in the table.
-    const fn place(self) -> usize {
-        (self.0 >> (u32::BITS - TABLE_BITS)) as usize
-    }
-
-    /// Where its bit stands, and the bit.
-    const fn word(self) -> usize {
-        (self.0 >> (u32::BITS - LIKELY_BITS + 6)) as usize
-    }
-
-    const fn bit(self) -> u64 {
-        1 << (self.0 >> (u32::BITS - LIKELY_BITS) & 63)
-    }
+#[inline(always)]
+const fn hash(bytes: u32) -> u32 {
+    bytes.wrapping_mul(0x9E37_79B1)
 }
 
 /// Where words begin, a bit for each byte.
