@@ -1,8 +1,6 @@
 //! Texts behind the escapes of JSON strings, and texts as such strings.
 
-use memchr::memchr;
-
-use super::utf8::text_of;
+use super::{plain_run::before_escape, utf8::text_of};
 
 /// Bytes of a text whose escapes are resolved together.
 pub(super) const PART_BYTES: usize = 8192;
@@ -57,7 +55,7 @@ pub(super) fn parts(raw: &str, held: &mut String, mut each: impl FnMut(&str)) {
 fn some<'a>(raw: &'a str, out: &mut String, bytes_max: usize) -> &'a str {
     let mut rest = raw;
     while bytes_max - out.len() >= CHARACTER_BYTES {
-        let run = memchr(b'\\', rest.as_bytes()).unwrap_or(rest.len());
+        let run = before_escape(rest.as_bytes());
         let room = bytes_max - out.len();
         let run = if run <= room { run } else { rest.floor_char_boundary(room) };
         let (plain, after) = rest.split_at_checked(run).unwrap_or_default();

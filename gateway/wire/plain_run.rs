@@ -21,6 +21,12 @@ pub(super) fn plain(bytes: &[u8]) -> usize {
     )
 }
 
+/// How many bytes from the start are no backslash.
+#[inline]
+pub(super) fn before_escape(bytes: &[u8]) -> usize {
+    run(bytes, |word| backslash(word) & !word & HIGHS, |byte| byte == b'\\')
+}
+
 #[inline(always)]
 fn backslash(word: u64) -> u64 {
     (word ^ (ONES * b'\\' as u64)).wrapping_sub(ONES)

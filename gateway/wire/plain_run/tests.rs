@@ -10,6 +10,7 @@ fn plainly(bytes: &[u8], ends: impl Fn(u8) -> bool) -> usize {
 fn agrees(bytes: &[u8]) {
     let special = |byte| matches!(byte, b'"' | b'\\' | 0..0x20);
     assert_eq!(plain(bytes), plainly(bytes, special), "{bytes:?}");
+    assert_eq!(before_escape(bytes), plainly(bytes, |byte| byte == b'\\'), "{bytes:?}");
 }
 
 /// Bytes that end a run, and those that differ from them in one bit or by one.

@@ -19,8 +19,8 @@ const HELD_BYTES: usize = 512;
 
 /// Words, each with a value.
 pub(super) struct Keywords<T> {
-    /// Four first bytes that words have, whatever stands behind a word of three: most that others have are not
-    /// among them.
+    /// Four first bytes that words have, whatever stands behind a word of three: most that others have are
+    /// not among them.
     likely: [u64; 1 << LIKELY_BITS >> 6],
     /// Where the words stand that have the first bytes of a place in the table; the last is the end.
     table: Vec<u16>,

@@ -76,7 +76,12 @@ fn last_line(text: &str) -> Option<(&str, &str)> {
 
 /// Whether a line has few words.
 fn few(line: &str) -> bool {
-    line.len() <= LINE_BYTES && line.split_whitespace().nth(WORDS).is_none()
+    if line.len() > LINE_BYTES {
+        return false;
+    }
+    // Of few blanks no more words can be made, whatever parts them.
+    let blanks = line.bytes().filter(|b| !b.is_ascii_graphic()).count();
+    blanks < WORDS || line.split_whitespace().nth(WORDS).is_none()
 }
 
 /// Which bytes a phrase of a list begins with.
