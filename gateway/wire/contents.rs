@@ -135,7 +135,7 @@ struct Reader<'a> {
 impl Reader<'_> {
     /// Reads one text as it is written.
     fn text(&mut self, raw: &str) {
-        if memchr(b'\\', raw.as_bytes()).is_none() {
+        if !escape::has_any(raw) {
             self.found.join(&classify::contents(raw));
             return;
         }

@@ -1,9 +1,13 @@
 //! Texts behind the escapes of JSON strings, and texts as such strings.
 
+use memchr::memchr;
+
 use super::{plain_run::before_escape, utf8::text_of};
 
 /// Bytes of a text whose escapes are resolved together.
 pub(super) const PART_BYTES: usize = 8192;
+/// A shorter text is looked at without a call.
+const SHORT_BYTES: usize = 64;
 /// Bytes of the longest character.
 const CHARACTER_BYTES: usize = 4;
 
@@ -37,6 +41,17 @@ pub(super) fn unescape(raw: &[u8], out: &mut String) {
     let text = text_of(raw);
     out.reserve(text.len());
     some(&text, out, usize::MAX);
+}
+
+/// Whether a text as it is written has escapes.
+#[inline]
+pub(super) fn has_any(raw: &str) -> bool {
+    let bytes = raw.as_bytes();
+    // In a few words they are found before many bytes could be looked at together.
+    if bytes.len() <= SHORT_BYTES {
+        return before_escape(bytes) < bytes.len();
+    }
+    memchr(b'\\', bytes).is_some()
 }
 
 /// Hands out the text behind JSON escapes, so many bytes at a time: `held` is where they are put together.

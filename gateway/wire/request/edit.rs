@@ -149,7 +149,8 @@ fn spliced(bytes: &Bytes, mut splices: Splices) -> Body {
     splices.sort_by_key(|splice| splice.start);
     let more: usize = splices.iter().map(|splice| splice.text.len()).sum();
     if !splices.is_empty() && bytes.len() + more <= JOIN_BYTES_MAX {
-        return joined(bytes, &splices, more);
+        let less: usize = splices.iter().map(|splice| (splice.end - splice.start) as usize).sum();
+        return joined(bytes, &splices, (bytes.len() + more).saturating_sub(less));
     }
     let mut body = Body::default();
     let mut from = 0;
@@ -162,9 +163,9 @@ fn spliced(bytes: &Bytes, mut splices: Splices) -> Body {
     body
 }
 
-/// A small body with its edits, which are `more` bytes, in one piece.
-fn joined(body: &[u8], splices: &[Splice], more: usize) -> Body {
-    let mut whole = Vec::with_capacity(body.len() + more);
+/// A small body with its edits in one piece of so many bytes: one that is full is not allocated again.
+fn joined(body: &[u8], splices: &[Splice], length: usize) -> Body {
+    let mut whole = Vec::with_capacity(length);
     let mut from = 0;
     for Splice { start, end, text } in splices {
         whole.extend_from_slice(body.get(from..*start as usize).unwrap_or_default());

@@ -304,7 +304,7 @@ impl Scan<'_> {
     /// The words of a block that are long enough for a token: those whose beginnings are told. What begins
     /// before such a word is counted before it, so that a token hides only what is within it; up to which bit
     /// that was done is told.
-    #[inline(always)]
+    #[inline(never)]
     fn words(&mut self, at: usize, within: u64, before: u32, bits: (Bits, Bits)) -> usize {
         let mut done = 0;
         for place in places(bits.0.token & within) {
@@ -315,13 +315,19 @@ impl Scan<'_> {
             if length < TOKEN_MIN as u32 {
                 continue;
             }
-            self.rest(at, above(within, done) & ((1 << place) - 1), bits);
+            self.before_word(at, above(within, done) & ((1 << place) - 1), bits);
             done = place;
             if self.seen.words <= at + place {
                 self.word(at + place);
             }
         }
         done
+    }
+
+    /// What begins before a long word: few blocks have one, and the code is there once.
+    #[inline(never)]
+    fn before_word(&mut self, at: usize, within: u64, bits: (Bits, Bits)) {
+        self.rest(at, within, bits);
     }
 
     /// The word around a place: is it a token?
