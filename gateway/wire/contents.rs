@@ -16,7 +16,12 @@ use self::{
     seams::Seams,
     walk::{Piece, strings, talk},
 };
-use super::{Request, escape, span::Span, utf8::text_of};
+use super::{
+    Request,
+    escape::{self, Held},
+    span::Span,
+    utf8::text_of,
+};
 
 /// Members that are not longer, keys and all, have no room for anything that is looked for.
 const MEMBERS_BYTES_MIN: usize = 13;
@@ -68,6 +73,8 @@ struct Sent<'a> {
     /// Messages, prompts, inputs or documents.
     talk: Span,
     model: Span,
+    /// Whether what stands around the talk may say something.
+    members_say: bool,
 }
 
 impl<'a> Sent<'a> {
@@ -75,12 +82,13 @@ impl<'a> Sent<'a> {
     fn of(request: &'a Request) -> Self {
         if let Some(native) = &request.native {
             let (talk, model) = (native.talk, native.model);
-            return Self { body: &native.body, query: None, talk, model };
+            return Self { body: &native.body, query: None, talk, model, members_say: true };
         }
         let (said, model) = (request.messages_span, quoted(request.model.span));
+        let (body, members_say) = (&request.body, request.members_say);
         match request.documents_span {
-            Some(talk) => Self { body: &request.body, query: Some(said), talk, model },
-            None => Self { body: &request.body, query: None, talk: said, model },
+            Some(talk) => Self { body, query: Some(said), talk, model, members_say },
+            None => Self { body, query: None, talk: said, model, members_say },
         }
     }
 
@@ -94,6 +102,9 @@ impl<'a> Sent<'a> {
 
     /// Hands out what stands around the talk and the name of the model, a run of members at a time.
     fn members(&self, mut each: impl FnMut(&'a str)) {
+        if !self.members_say {
+            return;
+        }
         let known = [Some(self.model), self.query.map(quoted), Some(self.talk)];
         let mut known: SmallVec<[Span; 3]> = known.into_iter().flatten().collect();
         known.sort_unstable_by_key(|it| it.start);
@@ -127,7 +138,7 @@ fn text(bytes: &[u8]) -> &str {
 struct Reader<'a> {
     found: Contents,
     /// What stands behind escapes, and what reads it where that is long; made for the first such text.
-    held: String,
+    held: Held,
     escaped: Option<ContentStream>,
     seams: Seams<'a>,
 }
@@ -139,11 +150,11 @@ impl Reader<'_> {
             self.found.join(&classify::contents(raw));
             return;
         }
-        if raw.len() <= escape::PART_BYTES {
-            self.held.clear();
-            escape::unescape(raw.as_bytes(), &mut self.held);
-            self.found.join(&classify::contents(&self.held));
-            return;
+        if raw.len() < escape::PART_BYTES {
+            let found = &mut self.found;
+            return escape::parts(raw, &mut self.held, |whole| {
+                found.join(&classify::contents(whole));
+            });
         }
         let stream = self.escaped.get_or_insert_default();
         escape::parts(raw, &mut self.held, |part| stream.push(part));

@@ -1,8 +1,18 @@
 //! Texts behind the escapes of JSON strings, and texts as such strings.
 
+mod held;
+
+use std::ops::Range;
+
+use fearless_simd::{Simd, dispatch};
 use memchr::memchr;
 
-use super::{plain_run::before_escape, utf8::text_of};
+pub(super) use self::held::Held;
+use super::{
+    blocks::{self, Places},
+    plain_run::before_escape,
+    utf8::text_of,
+};
 
 /// Bytes of a text whose escapes are resolved together.
 pub(super) const PART_BYTES: usize = 8192;
@@ -40,7 +50,16 @@ pub(super) fn unescape(raw: &[u8], out: &mut String) {
     // Checked once, as written: escapes are ASCII, so that between them stands text if all of it is text.
     let text = text_of(raw);
     out.reserve(text.len());
-    some(&text, out, usize::MAX);
+    dispatch!(blocks::level(), simd => unescape_by(simd, &text, out));
+}
+
+#[inline(always)]
+fn unescape_by<S: Simd>(simd: S, text: &str, out: &mut String) {
+    let mut runs = Runs::of(simd, text.as_bytes());
+    while let Some((run, character)) = runs.next() {
+        out.push_str(text.get(run).unwrap_or(""));
+        out.extend(character);
+    }
 }
 
 /// Whether a text as it is written has escapes.
@@ -54,52 +73,90 @@ pub(super) fn has_any(raw: &str) -> bool {
     memchr(b'\\', bytes).is_some()
 }
 
-/// Hands out the text behind JSON escapes, so many bytes at a time: `held` is where they are put together.
-pub(super) fn parts(raw: &str, held: &mut String, mut each: impl FnMut(&str)) {
-    let mut rest = raw;
-    while !rest.is_empty() {
-        held.clear();
-        held.reserve(PART_BYTES.min(rest.len()));
-        rest = some(rest, held, PART_BYTES);
-        each(held);
-    }
+/// Hands out the text behind JSON escapes, some kilobytes at a time: `held` is where what stands between
+/// escapes is put together.
+pub(super) fn parts(raw: &str, held: &mut Held, mut each: impl FnMut(&str)) {
+    dispatch!(blocks::level(), simd => parts_by(simd, raw, held, &mut each));
 }
 
-/// Appends the text behind JSON escapes until `out` has so many bytes, at the most a character less. What is
-/// left is handed back.
-fn some<'a>(raw: &'a str, out: &mut String, bytes_max: usize) -> &'a str {
-    let mut rest = raw;
-    while bytes_max - out.len() >= CHARACTER_BYTES {
-        let run = before_escape(rest.as_bytes());
-        let room = bytes_max - out.len();
-        let run = if run <= room { run } else { rest.floor_char_boundary(room) };
-        let (plain, after) = rest.split_at_checked(run).unwrap_or_default();
-        out.push_str(plain);
-        rest = after;
-        match after.as_bytes() {
-            [b'\\', escaped @ ..] if bytes_max - out.len() >= CHARACTER_BYTES => {
-                let (character, used) = escape(escaped);
-                out.push(character);
-                rest = after.get(1 + used..).unwrap_or_default();
-            }
-            _ => break,
+#[inline(always)]
+fn parts_by<S: Simd>(simd: S, raw: &str, held: &mut Held, each: &mut impl FnMut(&str)) {
+    let bytes = raw.as_bytes();
+    held.begin(bytes.len());
+    let mut runs = Runs::of(simd, bytes);
+    while let Some((run, character)) = runs.next() {
+        if !held.has_room(run.len()) {
+            each(held.text());
+            held.begin(bytes.len());
+        }
+        if held.has_room(run.len()) {
+            held.push(bytes.get(run.start..).unwrap_or_default(), run.len());
+        } else {
+            each(raw.get(run).unwrap_or(""));
+        }
+        if let Some(character) = character {
+            held.add(character);
         }
     }
-    rest
+    each(held.text());
 }
 
-/// What stands after a backslash: the character, and how many bytes, all of them ASCII, it took.
-fn escape(after: &[u8]) -> (char, usize) {
-    match after.first() {
-        Some(b'n') => ('\n', 1),
-        Some(b't') => ('\t', 1),
-        Some(b'r') => ('\r', 1),
-        Some(b'b') => ('\u{8}', 1),
-        Some(b'f') => ('\u{c}', 1),
-        Some(b'u') => unit(after),
-        Some(quoted @ (b'"' | b'\\' | b'/')) => (char::from(*quoted), 1),
-        Some(_) | None => (char::REPLACEMENT_CHARACTER, 0),
+/// Where runs without escapes stand, each with the character behind the escape that ends it.
+struct Runs<'a, S> {
+    bytes: &'a [u8],
+    escapes: Places<'a, S, false, false>,
+    /// Where the next run begins; beyond the end where there is none.
+    done: usize,
+}
+
+impl<'a, S: Simd> Runs<'a, S> {
+    #[inline(always)]
+    fn of(simd: S, bytes: &'a [u8]) -> Self {
+        Self { bytes, escapes: Places::new(simd, bytes, 0), done: 0 }
     }
+
+    #[inline(always)]
+    fn next(&mut self) -> Option<(Range<usize>, Option<char>)> {
+        let from = self.done;
+        if let Some(at) = self.escapes.next() {
+            let (character, used) = escape(self.bytes.get(at + 1..).unwrap_or_default());
+            self.done = at + 1 + used;
+            self.escapes.go_on(self.done);
+            return Some((from..at, Some(character)));
+        }
+        self.done = usize::MAX;
+        (from <= self.bytes.len()).then_some((from..self.bytes.len(), None))
+    }
+}
+
+/// The characters behind escapes of two bytes, by the second; 0 where there is none.
+#[allow(clippy::indexing_slicing, reason = "a constant: a slip stops the compiler")]
+const SHORT: [u8; 256] = {
+    let mut short = [0; 256];
+    let pairs = *b"n\nt\tr\rb\x08f\x0c\"\"\\\\//";
+    let mut at = 0;
+    while at < pairs.len() {
+        short[pairs[at] as usize] = pairs[at + 1];
+        at += 2;
+    }
+    short
+};
+
+/// What stands after a backslash: the character, and how many bytes, all of them ASCII, it took.
+#[inline(always)]
+fn escape(after: &[u8]) -> (char, usize) {
+    // Which of them it is cannot be foretold: it is looked up, and not asked for one by one.
+    match after.first().and_then(|byte| SHORT.get(usize::from(*byte))) {
+        None | Some(0) => long(after),
+        Some(character) => (char::from(*character), 1),
+    }
+}
+
+/// The same where it is longer, or no escape. Apart, so that where the next run begins need not wait for the
+/// table in all other cases.
+#[cold]
+fn long(after: &[u8]) -> (char, usize) {
+    if after.first() == Some(&b'u') { unit(after) } else { (char::REPLACEMENT_CHARACTER, 0) }
 }
 
 fn unit(after: &[u8]) -> (char, usize) {

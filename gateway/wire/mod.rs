@@ -12,6 +12,7 @@
 pub mod answer;
 mod answer_format;
 mod bare;
+mod blocks;
 mod canonical;
 mod chat_body;
 mod chunk;

@@ -41,6 +41,8 @@ const MODEL_BYTES_MAX: usize = 256;
 /// Top-level keys that are only passed on: far more than any API has. They are kept until the end
 /// of the body to find one that stands twice.
 const OTHERS_MAX: usize = 1000;
+/// A longer number may be somebody's, under whatever name.
+const PLAIN_BYTES_MAX: usize = 8;
 
 /// Reads a chat request.
 pub(super) fn chat(
@@ -146,7 +148,7 @@ impl<'a> Reader<'a, '_> {
         scanner.object(|scanner, key| {
             let name = key.name();
             let Some(field) = (self.table.field)(&name) else {
-                self.other(&name, scanner)?;
+                self.request.members_say |= self.other(&name, scanner)?;
                 if self.others.len() >= OTHERS_MAX {
                     let text = format!("more than {OTHERS_MAX} unknown fields");
                     return Err(Failure::invalid("invalid_value", text));
@@ -158,7 +160,9 @@ impl<'a> Reader<'a, '_> {
                 return Err(twice(&name));
             }
             self.seen |= 1 << field as u64;
-            self.field(field, scanner)
+            self.field(field, scanner)?;
+            self.request.members_say |= self.says(field);
+            Ok(())
         })?;
         scanner.end()?;
         self.others.sort_unstable();
@@ -178,14 +182,19 @@ impl<'a> Reader<'a, '_> {
         Ok(())
     }
 
-    /// Fields that are only passed on, unless the shield refuses them.
-    fn other(&mut self, name: &[u8], scanner: &mut Scanner<'_>) -> Result<(), Failure> {
-        let Some(param) = arm::param(name) else { return self.passed_on(name, scanner) };
-        scanner.shape()?;
+    /// Fields that are only passed on, unless the shield refuses them: whether one may say something.
+    fn other(&mut self, name: &[u8], scanner: &mut Scanner<'_>) -> Result<bool, Failure> {
+        let Some(param) = arm::param(name) else {
+            self.passed_on(name, scanner)?;
+            return Ok(true);
+        };
+        let shape = scanner.shape()?;
         let start = scanner.at();
         self.passed_on(name, scanner)?;
-        self.request.params.push((param, Span::new(start, scanner.at())));
-        Ok(())
+        let value = Span::new(start, scanner.at());
+        self.request.params.push((param, value));
+        let plain = matches!(shape, Shape::Number | Shape::True | Shape::False | Shape::Null);
+        Ok(!plain || value.len() > PLAIN_BYTES_MAX)
     }
 
     fn passed_on(&mut self, name: &[u8], scanner: &mut Scanner<'_>) -> Result<(), Failure> {
@@ -240,6 +249,20 @@ impl<'a> Reader<'a, '_> {
             other => texts::field(other, scanner, &mut self.request, self.limits)?,
         }
         Ok(())
+    }
+
+    /// Whether a member that was read may say something, and is not the talk.
+    fn says(&self, field: Field) -> bool {
+        let long = |allowed: Option<Allowed>| {
+            allowed.is_some_and(|allowed| allowed.value.len() > PLAIN_BYTES_MAX)
+        };
+        match field {
+            Field::Model | Field::Messages | Field::Stream | Field::N => false,
+            Field::MaxTokens => long(self.request.max_tokens),
+            Field::MaxCompletionTokens => long(self.request.max_completion_tokens),
+            Field::StreamOptions => self.request.stream_options.is_some_and(|it| !it.plain()),
+            _ => true,
+        }
     }
 
     fn need(&mut self, need: Needs) {

@@ -69,6 +69,8 @@ pub struct Request {
     pub(super) messages: u32,
     /// Where the list of messages stands.
     pub(super) messages_span: Span,
+    /// Whether a member beside the messages is more than a number or a switch of the format's own.
+    pub(super) members_say: bool,
     /// Where the documents beside a query stand.
     pub(super) documents_span: Option<Span>,
     /// Where the values of the parameters stand that an arm of an experiment may set.
@@ -129,6 +131,7 @@ impl Request {
             tools_span: None,
             messages: 0,
             messages_span: Span::default(),
+            members_say: false,
             documents_span: None,
             params: SmallVec::new(),
             system_place: None,

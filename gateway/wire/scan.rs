@@ -8,8 +8,13 @@
 //! It does not check UTF-8: requests are checked as a whole before (one vectorised pass), answers are
 //! passed on as they came.
 
-use super::plain_run::plain;
+use fearless_simd::{Simd, dispatch};
+
 pub(super) use super::span::{JsonError, Key, Shape, Span, Str};
+use super::{
+    blocks::{self, LONG_BYTES, Places},
+    plain_run::plain,
+};
 
 /// The deepest nesting there is: the open containers of a skip are the bits of one `u128`.
 const DEPTH_MAX: usize = 128;
@@ -337,21 +342,51 @@ impl<'a> Scanner<'a> {
     /// From just past the opening quote to just past the closing one; whether it has escapes.
     #[inline]
     fn string_tail(&mut self) -> Result<bool, JsonError> {
-        let mut escaped = false;
+        let (start, mut escaped) = (self.at, false);
         loop {
             self.at += plain(self.bytes.get(self.at..).unwrap_or_default());
-            match self.peek() {
-                Some(b'"') => {
-                    self.at += 1;
-                    return Ok(escaped);
-                }
-                Some(b'\\') => {
-                    escaped = true;
-                    self.escape()?;
-                }
-                Some(_) => return self.fault("a control character in a string"),
-                None => return self.fault("a string without end"),
+            match self.special()? {
+                true => escaped = true,
+                false => return Ok(escaped),
             }
+            if self.at - start >= LONG_BYTES {
+                return dispatch!(blocks::level(), simd => self.long_tail(simd)).map(|()| true);
+            }
+        }
+    }
+
+    /// The rest of a string that is long and has escapes.
+    #[inline(always)]
+    fn long_tail<S: Simd>(&mut self, simd: S) -> Result<(), JsonError> {
+        let mut specials = Places::<_, true, true>::new(simd, self.bytes, self.at);
+        loop {
+            self.at = specials.next().unwrap_or(self.bytes.len());
+            let short = match self.bytes.get(self.at..self.at + 2) {
+                Some([b'\\', escaped]) => {
+                    matches!(escaped, b'"' | b'\\' | b'/' | b'n' | b'r' | b't')
+                }
+                _ => false,
+            };
+            if short {
+                self.at += 2;
+            } else if !self.special()? {
+                return Ok(());
+            }
+            specials.go_on(self.at);
+        }
+    }
+
+    /// Passes over what ends a plain run: whether that is an escape, and not the closing quote.
+    #[inline(always)]
+    fn special(&mut self) -> Result<bool, JsonError> {
+        match self.peek() {
+            Some(b'"') => {
+                self.at += 1;
+                Ok(false)
+            }
+            Some(b'\\') => self.escape().map(|()| true),
+            Some(_) => self.fault("a control character in a string"),
+            None => self.fault("a string without end"),
         }
     }
 

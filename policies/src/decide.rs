@@ -143,7 +143,7 @@ struct Usable {
     output_tokens_max: Tokens,
 }
 
-type Usables = SmallVec<[Usable; 8]>;
+type Usables = SmallVec<[Usable; 12]>;
 
 /// The guards that bind.
 fn guards(policy: &Policy, signals: &Signals, candidates: &BitSet) -> SmallVec<[RuleIndex; 2]> {

@@ -2,7 +2,7 @@
 
 use classify::{ContentStream, Contents};
 
-use super::escape;
+use super::escape::{self, Held};
 
 /// Bytes of a long part on each side of a seam: more than the longest number has, and what is said around it.
 const SIDE_BYTES: usize = 512;
@@ -15,7 +15,7 @@ pub(super) struct Seams<'a> {
     /// Made for the first message in parts.
     joined: Option<Box<[ContentStream; 2]>>,
     /// What stands behind escapes.
-    held: String,
+    held: Held,
     open: bool,
 }
 

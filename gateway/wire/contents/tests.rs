@@ -106,10 +106,17 @@ fn whatever_else_an_engine_is_sent_is_read() {
         said(json!({"foo": {"bar": [[NRIC]]}})),
         said(json!({"a": NRIC})),
         said(json!({"zzz": NRIC})),
+        said(json!({"stream": true, "stream_options": {"include_usage": true, "to": NRIC}})),
+        said(json!({"stream": true, "stream_options": {NRIC: true}})),
+        said(json!({"max_tokens": 9, "n": 1, "temperature": 0.5, NRIC: 1})),
     ] {
         body["model"] = "auto".into();
         assert_eq!(counted(&body, Content::NationalId), 1, "{body}");
         assert!(texts(&parsed(&body), 10_000).iter().any(|it| it.contains(NRIC)), "{body}");
+    }
+    for number in ["seed", "foo"] {
+        let body = said(json!({"model": "auto", number: 4_111_111_111_111_111_u64}));
+        assert_eq!(counted(&body, Content::PaymentCard), 1, "{body}");
     }
     let suffix = json!({"model": "m", "prompt": "a", "suffix": "DB_PASSWORD=Zx9kLm2p"});
     let found = contents(&read(Operation::TextCompletion, &suffix.to_string()));

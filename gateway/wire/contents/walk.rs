@@ -1,9 +1,13 @@
 //! A walk over the strings of JSON that is known to be right: what of it is said, and what are names of the
 //! format or media.
 
-use memchr::{memchr, memchr2, memchr3, memmem};
+use fearless_simd::{Simd, dispatch};
+use memchr::{memchr, memchr3, memmem};
 
-use crate::wire::plain_run::plain;
+use crate::wire::{
+    blocks::{self, Places},
+    plain_run::plain,
+};
 
 /// Whether the value of a key is a name of the format's own.
 fn is_format(key: &str) -> bool {
@@ -168,17 +172,25 @@ fn next(json: &str) -> Option<(&str, &str, &str)> {
     // Most gaps are a sign or two, and most strings a word.
     let near = bytes.iter().take(NEAR_BYTES).position(|it| *it == b'"');
     let quote = near.or_else(|| memchr(b'"', bytes))?;
-    let mut at = quote + 1;
-    let word = bytes.get(at..at + NEAR_BYTES).map_or(NEAR_BYTES, plain);
-    let mut found = if word < NEAR_BYTES { Some(at + word) } else { None };
+    let text = bytes.get(quote + 1..)?;
+    let word = text.get(..NEAR_BYTES).map_or(0, plain);
+    let end = match text.get(word) {
+        Some(b'"') => word,
+        _ => dispatch!(blocks::level(), simd => end_of(simd, text, word))?,
+    };
+    let at = quote + 1;
+    Some((json.get(..quote)?, json.get(at..at + end)?, json.get(at + end + 1..)?))
+}
+
+/// Where a string ends, from behind its opening quote, of which `at` bytes were looked at.
+#[inline(always)]
+fn end_of<S: Simd>(simd: S, text: &[u8], at: usize) -> Option<usize> {
+    let mut signs = Places::<_, true, false>::new(simd, text, at);
     loop {
-        let end = match found.take() {
-            Some(end) => end,
-            None => at + memchr2(b'"', b'\\', bytes.get(at..)?)?,
-        };
-        if bytes.get(end) == Some(&b'"') {
-            return Some((json.get(..quote)?, json.get(quote + 1..end)?, json.get(end + 1..)?));
+        let at = signs.next()?;
+        if text.get(at) == Some(&b'"') {
+            return Some(at);
         }
-        at = end + 2;
+        signs.go_on(at + 2);
     }
 }

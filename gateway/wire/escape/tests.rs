@@ -41,9 +41,36 @@ fn plainly(raw: &[u8]) -> String {
 }
 
 fn agrees(raw: &[u8]) {
-    let mut out = String::from("before");
+    let (mut out, wanted) = (String::from("before"), plainly(raw));
     unescape(raw, &mut out);
-    assert_eq!(out, format!("before{}", plainly(raw)), "{:?}", raw.escape_ascii().to_string());
+    assert_eq!(out, format!("before{wanted}"), "{:?}", raw.escape_ascii().to_string());
+    if let Ok(raw) = std::str::from_utf8(raw) {
+        in_parts(raw, &wanted, &mut Held::default());
+    }
+}
+
+/// The same, some kilobytes at a time, whatever was held before.
+fn in_parts(raw: &str, wanted: &str, held: &mut Held) {
+    let mut all = String::new();
+    parts(raw, held, |part| all.push_str(part));
+    assert_eq!(all, wanted, "{:?}", raw.escape_debug().to_string());
+}
+
+#[test]
+fn a_short_text_is_one_part_and_of_a_long_one_none_is_longer_than_is_held() {
+    let mut held = Held::default();
+    for count in [0, 1, 90, 1_000, 2_048, 2_730, 10_000] {
+        for piece in [r"a\n", "aé", r"\u00e9", r"\ud83d\ude00", "x"] {
+            let raw = piece.repeat(count);
+            let mut lengths = Vec::new();
+            parts(&raw, &mut held, |part| lengths.push(part.len()));
+            in_parts(&raw, &plainly(raw.as_bytes()), &mut held);
+            assert!(raw.len() >= PART_BYTES || lengths.len() == 1, "{piece} {count}: {lengths:?}");
+            let escaped = raw.contains('\\');
+            let most = PART_BYTES + CHARACTER_BYTES;
+            assert!(!escaped || lengths.iter().all(|it| *it <= most), "{piece} {count}");
+        }
+    }
 }
 
 /// What may stand in a string: escapes, halves of them, and bytes that are no text.
@@ -133,5 +160,16 @@ proptest! {
         ),
     ) {
         agrees(&pieces.concat());
+    }
+
+    #[test]
+    fn long_texts_are_undone_in_parts(
+        runs in prop::collection::vec(("[a-zé你\n]{0,9}", 0_usize..3_000, prop::sample::select(PIECES)), 0..12),
+    ) {
+        let raw: Vec<u8> =
+            runs.iter().flat_map(|(run, count, piece)| [run.repeat(*count).as_bytes(), piece].concat()).collect();
+        if let Ok(raw) = std::str::from_utf8(&raw) {
+            in_parts(raw, &plainly(raw.as_bytes()), &mut Held::default());
+        }
     }
 }

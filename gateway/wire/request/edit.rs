@@ -30,6 +30,18 @@ pub(in crate::wire) struct StreamOptions {
     pub(in crate::wire) asked: bool,
 }
 
+/// `include_usage` with a value and nothing else is not longer.
+const USAGE_BYTES_MAX: usize = r#"{ "include_usage": false }"#.len();
+
+impl StreamOptions {
+    /// Whether there is no option but the one that is known.
+    pub(in crate::wire) fn plain(self) -> bool {
+        !self.object
+            || self.empty
+            || self.include_usage.is_some() && self.value.len() <= USAGE_BYTES_MAX
+    }
+}
+
 /// What the gateway changes in a request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Edit<'a> {

@@ -110,6 +110,22 @@ fn every_piece_is_seen_at_every_offset_of_a_string() {
     }
 }
 
+#[test]
+fn every_piece_is_seen_at_every_offset_of_a_long_string() {
+    for first in PIECES {
+        for (begin, before) in [(150, 0..=70), (60, 60..=75)]
+            .into_iter()
+            .flat_map(|(begin, all)| all.map(move |it| (begin, it)))
+        {
+            let begin = [b"\"", vec![b'a'; begin].as_slice(), br"\n"].concat();
+            let mut text = [begin.as_slice(), &vec![b'a'; before], first].concat();
+            agrees(&text); // without an end
+            text.extend_from_slice(br#"b":{"behind it":"more"}"#);
+            agrees(&text);
+        }
+    }
+}
+
 proptest! {
     #[test]
     fn strings_are_read_as_byte_for_byte(
@@ -119,7 +135,7 @@ proptest! {
                 1 => prop::collection::vec(any::<u8>(), 0..4),
                 3 => "[a-zé你 ]{0,80}".prop_map(String::into_bytes),
             ],
-            0..12,
+            0..20,
         ),
     ) {
         agrees(&[b"\"", pieces.concat().as_slice(), b"\""].concat());

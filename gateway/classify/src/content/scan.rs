@@ -88,7 +88,7 @@ impl Scan<'_> {
     fn numbers(&mut self, at: usize, within: u64, (now, next): (Bits, Bits)) {
         // One beyond ASCII may be a digit, or nothing.
         let (one, two) = (now.digit | now.wide, next.digit | next.wide);
-        let plain = now.beyond | next.beyond == 0;
+        let plain = now.wide | next.wide == 0;
         let mut left = above(one & within, self.seen.numbers.saturating_sub(at));
         while left != 0 {
             let place = left.trailing_zeros() as usize;
