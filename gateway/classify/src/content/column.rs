@@ -24,8 +24,13 @@ pub(super) fn of(text: &str, at: usize) -> Option<u32> {
 
 /// Where a word stands last, in capitals or not.
 fn last(text: &str, word: &str) -> Option<usize> {
-    let mut places = text.as_bytes().windows(word.len());
-    places.rposition(|it| it.eq_ignore_ascii_case(word.as_bytes()))
+    let first = word.bytes().next()?;
+    let (small, capital) = (first.to_ascii_lowercase(), first.to_ascii_uppercase());
+    let stands = |at: &usize| {
+        let here = text.as_bytes().get(*at..*at + word.len());
+        here.is_some_and(|it| it.eq_ignore_ascii_case(word.as_bytes()))
+    };
+    memchr::memrchr2_iter(small, capital, text.as_bytes()).find(stands)
 }
 
 /// How often a sign parts fields, between single quotes not.

@@ -3,6 +3,7 @@
 use std::{borrow::Cow, sync::OnceLock};
 
 use aho_corasick::{AhoCorasick, AhoCorasickKind, MatchKind};
+use memchr::memchr3_iter;
 
 use super::symbol::{Held, Symbol, escapes, held, resolved};
 use super::{aside, topic::Topic, words};
@@ -326,26 +327,36 @@ pub(super) fn said(name: &str) -> u32 {
 /// A text whose escapes of characters, if it has any, are resolved, with blanks for what joins the words of a
 /// name: `partita_iva`, `national-id`, `account.number`.
 fn plain<'a>(text: &'a str, room: &'a mut Held) -> &'a str {
-    let bytes = text.as_bytes();
-    let coded = bytes.contains(&b'\\') && text.contains("\\u");
-    let sign = |c: char| matches!(c, '-' | '.');
-    let joined = bytes.windows(3).any(|it| {
-        matches!(it, [a, b'-' | b'.', b]
-        if a.is_ascii_alphabetic() && b.is_ascii_alphabetic())
-    });
-    if !coded && !joined && !bytes.contains(&b'_') {
-        return text;
+    if text.contains('\\') && text.contains("\\u") {
+        held(resolved(text, true), room);
+    } else {
+        let joint = |at: &usize| joins(text.as_bytes(), *at);
+        if memchr3_iter(b'_', b'-', b'.', text.as_bytes()).find(joint).is_none() {
+            return text;
+        }
+        room.clear();
+        room.extend_from_slice(text.as_bytes());
     }
-    let mut chars = resolved(text, coded).peekable();
-    let mut last = ' ';
-    let blanked = std::iter::from_fn(move || {
-        let c = chars.next()?;
-        let letter = |c: &char| c.is_ascii_alphabetic();
-        let joins = c == '_' || (sign(c) && letter(&last) && chars.peek().is_some_and(letter));
-        last = c;
-        Some(if joins { ' ' } else { c })
-    });
-    held(blanked, room)
+    for at in 0..room.len() {
+        if joins(room, at)
+            && let Some(sign) = room.get_mut(at)
+        {
+            *sign = b' ';
+        }
+    }
+    str::from_utf8(room).unwrap_or("")
+}
+
+/// Whether the sign at a place joins the words of a name.
+fn joins(text: &[u8], at: usize) -> bool {
+    let letter = |at: Option<usize>| {
+        at.and_then(|at| text.get(at)).is_some_and(u8::is_ascii_alphabetic)
+    };
+    match text.get(at) {
+        Some(b'_') => true,
+        Some(b'-' | b'.') => letter(at.checked_sub(1)) && letter(Some(at + 1)),
+        _ => false,
+    }
 }
 
 /// Whether a word ends at a place of a text, to which a number is joined: `card4111`, `NRICS1234567D`.

@@ -161,6 +161,24 @@ const LAST: [&str; 32] = [
     "்", "်", "់", "ь", "ر", "ー", "키", "牌", "杖", "ト", "큰", "ン", "à", "è", "é",
 ];
 
+/// The same as bytes, the last the lowest, with a mask for those that have two.
+static ENDS: [(u32, u32); LAST.len()] = ends();
+
+#[allow(clippy::indexing_slicing, reason = "a constant: a slip stops the compiler")]
+const fn ends() -> [(u32, u32); LAST.len()] {
+    let (mut ends, mut at) = ([(0, 0); LAST.len()], 0);
+    while at < LAST.len() {
+        let bytes = LAST[at].as_bytes();
+        let mut place = 0;
+        while place < bytes.len() {
+            ends[at] = (ends[at].0 << 8 | bytes[place] as u32, ends[at].1 << 8 | 0xFF);
+            place += 1;
+        }
+        at += 1;
+    }
+    ends
+}
+
 /// What a name says of the value beside it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Named {
@@ -239,7 +257,8 @@ pub(super) fn begin(text: &str, name: &str) -> Option<usize> {
 pub(super) fn likely(before: &[u8]) -> bool {
     let [.., first, last] = before else { return false };
     if !last.is_ascii() {
-        return LAST.iter().any(|end| before.ends_with(end.as_bytes()));
+        let last = before.iter().rev().take(3).rev().fold(0, |last, b| last << 8 | u32::from(*b));
+        return ENDS.iter().fold(false, |any, (end, mask)| any | (last & mask == *end));
     }
     if !first.is_ascii() {
         return true;

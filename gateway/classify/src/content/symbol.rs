@@ -145,6 +145,8 @@ impl Symbol {
     fn wide(c: char) -> Self {
         let code = u32::from(c);
         match code {
+            // Most characters there are: of Chinese, Japanese and Korean, and letters of Thai and Hindi.
+            0x3400..=0x9FFF | 0xAC00..=0xD7A3 | 0xE01..=0xE4F | 0x900..=0x965 => Self::Other,
             0xFF21..=0xFF3A => Self::Mark((code - 0xFF21) as u8 + b'A'),
             0xFF41..=0xFF5A => Self::Mark((code - 0xFF41) as u8 + b'A'),
             0xAD | 0x34F | 0x61C | 0x200B..=0x200F | 0x202A..=0x202E => Self::Nothing,
