@@ -5,6 +5,7 @@ mod conversation;
 mod described;
 mod encoder;
 mod fields;
+mod members;
 mod texts;
 
 use std::borrow::Cow;
@@ -41,8 +42,6 @@ const MODEL_BYTES_MAX: usize = 256;
 /// Top-level keys that are only passed on: far more than any API has. They are kept until the end
 /// of the body to find one that stands twice.
 const OTHERS_MAX: usize = 1000;
-/// A longer number may be somebody's, under whatever name.
-const PLAIN_BYTES_MAX: usize = 8;
 
 /// Reads a chat request.
 pub(super) fn chat(
@@ -148,7 +147,8 @@ impl<'a> Reader<'a, '_> {
         scanner.object(|scanner, key| {
             let name = key.name();
             let Some(field) = (self.table.field)(&name) else {
-                self.request.members_say |= self.other(&name, scanner)?;
+                let request = &mut self.request;
+                self.endless |= members::other(&name, scanner, request, self.limits)?;
                 if self.others.len() >= OTHERS_MAX {
                     let text = format!("more than {OTHERS_MAX} unknown fields");
                     return Err(Failure::invalid("invalid_value", text));
@@ -161,7 +161,7 @@ impl<'a> Reader<'a, '_> {
             }
             self.seen |= 1 << field as u64;
             self.field(field, scanner)?;
-            self.request.members_say |= self.says(field);
+            self.request.members_say |= members::says(field, &self.request);
             Ok(())
         })?;
         scanner.end()?;
@@ -180,30 +180,6 @@ impl<'a> Reader<'a, '_> {
             return Err(Failure::invalid("invalid_value", text).at("ignore_eos"));
         }
         Ok(())
-    }
-
-    /// Fields that are only passed on, unless the shield refuses them: whether one may say something.
-    fn other(&mut self, name: &[u8], scanner: &mut Scanner<'_>) -> Result<bool, Failure> {
-        let Some(param) = arm::param(name) else {
-            self.passed_on(name, scanner)?;
-            return Ok(true);
-        };
-        let shape = scanner.shape()?;
-        let start = scanner.at();
-        self.passed_on(name, scanner)?;
-        let value = Span::new(start, scanner.at());
-        self.request.params.push((param, value));
-        let plain = matches!(shape, Shape::Number | Shape::True | Shape::False | Shape::Null);
-        Ok(!plain || value.len() > PLAIN_BYTES_MAX)
-    }
-
-    fn passed_on(&mut self, name: &[u8], scanner: &mut Scanner<'_>) -> Result<(), Failure> {
-        let Some(expected) = shield::expected(name) else { return Ok(scanner.skip()?) };
-        if *name == *b"ignore_eos" && scanner.shape()? == Shape::True {
-            self.endless = true;
-        }
-        let path = std::str::from_utf8(name).unwrap_or_default();
-        shield::check(expected, path, scanner, self.limits)
     }
 
     fn field(&mut self, field: Field, scanner: &mut Scanner<'a>) -> Result<(), Failure> {
@@ -249,20 +225,6 @@ impl<'a> Reader<'a, '_> {
             other => texts::field(other, scanner, &mut self.request, self.limits)?,
         }
         Ok(())
-    }
-
-    /// Whether a member that was read may say something, and is not the talk.
-    fn says(&self, field: Field) -> bool {
-        let long = |allowed: Option<Allowed>| {
-            allowed.is_some_and(|allowed| allowed.value.len() > PLAIN_BYTES_MAX)
-        };
-        match field {
-            Field::Model | Field::Messages | Field::Stream | Field::N => false,
-            Field::MaxTokens => long(self.request.max_tokens),
-            Field::MaxCompletionTokens => long(self.request.max_completion_tokens),
-            Field::StreamOptions => self.request.stream_options.is_some_and(|it| !it.plain()),
-            _ => true,
-        }
     }
 
     fn need(&mut self, need: Needs) {

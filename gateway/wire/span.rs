@@ -13,6 +13,13 @@ pub(super) struct JsonError {
     pub(super) at: usize,
 }
 
+impl JsonError {
+    /// A fault at a place of some bytes, whose end says that they were cut.
+    pub(super) fn at<T>(bytes: &[u8], at: usize, what: &'static str) -> Result<T, Self> {
+        Err(Self { what: if at >= bytes.len() { "it ends too early" } else { what }, at })
+    }
+}
+
 impl From<JsonError> for Failure {
     fn from(fault: JsonError) -> Self {
         let JsonError { what, at } = fault;

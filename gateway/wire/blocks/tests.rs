@@ -50,9 +50,12 @@ proptest! {
         let sign = |byte| matches!(byte, b'"' | b'\\');
         let special = |byte| matches!(byte, b'"' | b'\\' | 0..0x20);
         for passed in [passed, 1, 2, 6, 64] {
-            prop_assert_eq!(found::<false, false>(&bytes, from, passed), plainly(&bytes, from, passed, escape));
-            prop_assert_eq!(found::<true, false>(&bytes, from, passed), plainly(&bytes, from, passed, sign));
-            prop_assert_eq!(found::<true, true>(&bytes, from, passed), plainly(&bytes, from, passed, special));
+            let escapes = found::<false, false>(&bytes, from, passed);
+            prop_assert_eq!(escapes, plainly(&bytes, from, passed, escape));
+            let signs = found::<true, false>(&bytes, from, passed);
+            prop_assert_eq!(signs, plainly(&bytes, from, passed, sign));
+            let specials = found::<true, true>(&bytes, from, passed);
+            prop_assert_eq!(specials, plainly(&bytes, from, passed, special));
         }
     }
 }

@@ -164,10 +164,15 @@ proptest! {
 
     #[test]
     fn long_texts_are_undone_in_parts(
-        runs in prop::collection::vec(("[a-zé你\n]{0,9}", 0_usize..3_000, prop::sample::select(PIECES)), 0..12),
+        runs in prop::collection::vec(
+            ("[a-zé你\\n]{0,9}", 0_usize..3_000, prop::sample::select(PIECES)),
+            0..12,
+        ),
     ) {
-        let raw: Vec<u8> =
-            runs.iter().flat_map(|(run, count, piece)| [run.repeat(*count).as_bytes(), piece].concat()).collect();
+        let written = |(run, count, piece): &(String, usize, &[u8])| {
+            [run.repeat(*count).as_bytes(), piece].concat()
+        };
+        let raw: Vec<u8> = runs.iter().flat_map(written).collect();
         if let Ok(raw) = std::str::from_utf8(&raw) {
             in_parts(raw, &plainly(raw.as_bytes()), &mut Held::default());
         }

@@ -3,10 +3,9 @@
 use std::{borrow::Cow, sync::OnceLock};
 
 use aho_corasick::{AhoCorasick, AhoCorasickKind, MatchKind};
-use memchr::memchr3_iter;
 
-use super::symbol::{Held, Symbol, escapes, held, resolved};
-use super::{aside, topic::Topic, words};
+use super::symbol::{Held, Symbol, escapes};
+use super::{aside, plain::plain, topic::Topic, words};
 use crate::model::sample::floor;
 
 /// Bytes before a number in which words are looked for, and bytes behind it.
@@ -322,41 +321,6 @@ pub(super) fn said(name: &str) -> u32 {
     let mut labels = Labels::default();
     each(name, &mut |found| labels.take(name, found));
     labels.nearest(name).0
-}
-
-/// A text whose escapes of characters, if it has any, are resolved, with blanks for what joins the words of a
-/// name: `partita_iva`, `national-id`, `account.number`.
-fn plain<'a>(text: &'a str, room: &'a mut Held) -> &'a str {
-    if text.contains('\\') && text.contains("\\u") {
-        held(resolved(text, true), room);
-    } else {
-        let joint = |at: &usize| joins(text.as_bytes(), *at);
-        if memchr3_iter(b'_', b'-', b'.', text.as_bytes()).find(joint).is_none() {
-            return text;
-        }
-        room.clear();
-        room.extend_from_slice(text.as_bytes());
-    }
-    for at in 0..room.len() {
-        if joins(room, at)
-            && let Some(sign) = room.get_mut(at)
-        {
-            *sign = b' ';
-        }
-    }
-    str::from_utf8(room).unwrap_or("")
-}
-
-/// Whether the sign at a place joins the words of a name.
-fn joins(text: &[u8], at: usize) -> bool {
-    let letter = |at: Option<usize>| {
-        at.and_then(|at| text.get(at)).is_some_and(u8::is_ascii_alphabetic)
-    };
-    match text.get(at) {
-        Some(b'_') => true,
-        Some(b'-' | b'.') => letter(at.checked_sub(1)) && letter(Some(at + 1)),
-        _ => false,
-    }
 }
 
 /// Whether a word ends at a place of a text, to which a number is joined: `card4111`, `NRICS1234567D`.

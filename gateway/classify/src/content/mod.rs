@@ -26,6 +26,7 @@ mod national;
 mod number;
 mod piece;
 mod places;
+mod plain;
 mod record;
 mod scan;
 mod secret;
