@@ -239,6 +239,8 @@ impl Proof<'_> {
                     same.name
                 );
                 self.find(Kind::SameConditions, Some(at), &says, None);
+                // What the first cannot serve it may, and nothing of that comes any further.
+                plain.extend((!self.is_opaque(at)).then_some(at));
                 continue;
             }
             let taking = || plain.iter().filter(|it| self.reach.leaves_nothing(**it, at));
@@ -265,9 +267,7 @@ impl Proof<'_> {
                 self.served(Some(at), &route.models, &rule.permitted, &left);
             }
             before.push(at);
-            if !self.is_opaque(at) {
-                plain.push(at);
-            }
+            plain.extend((!self.is_opaque(at)).then_some(at));
         }
         let kept = plain.iter().filter_map(|it| self.reach.keeps(*it));
         let Some(left) = self.left(vec![Area::default()], kept) else { return };

@@ -77,6 +77,20 @@ fn the_same_conditions_twice_are_a_mistake() {
 }
 
 #[test]
+fn what_the_second_of_two_with_the_same_conditions_serves_does_not_come_to_the_default() {
+    let kinds = |second: &str| {
+        let document = format!(
+            "version = \"1\"\n[[rule]]\nname = \"one\"\nroute = [\"glm-5.2\"]\n\
+             [[rule]]\nname = \"two\"\nroute = {second}\n[default]\nroute = [\"glm-5.2\"]\n"
+        );
+        let found = lint(&compile(&document, &catalogue()).unwrap());
+        found.into_iter().map(|it| it.kind).collect::<Vec<_>>()
+    };
+    assert_eq!(kinds("[\"*\"]"), [Kind::SameConditions]);
+    assert_eq!(kinds("[\"deepseek-v3.2\"]"), [Kind::SameConditions, Kind::Gap]);
+}
+
+#[test]
 fn confidential_data_leaks_where_a_higher_class_or_a_way_around_is_forgotten() {
     let guard = |when: &str| {
         format!(
