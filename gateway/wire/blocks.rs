@@ -1,7 +1,7 @@
 //! Long strings of JSON, sixty-four bytes at a time: their escapes stand too close for a search that begins
 //! anew behind each of them, and too far apart for one word by word.
 
-use fearless_simd::{Level, Simd, prelude::*, u8x64};
+use fearless_simd::{Level, Simd, dispatch, prelude::*, u8x64};
 
 /// Bytes that are looked at together.
 const BLOCK: usize = 64;
@@ -41,7 +41,7 @@ impl<'a, S: Simd, const QUOTES: bool, const CONTROLS: bool> Places<'a, S, QUOTES
             let rest = self.bytes.get(self.behind..).filter(|rest| !rest.is_empty())?;
             let block = match rest.first_chunk() {
                 Some(block) => u8x64::load_array_ref(self.simd, block),
-                None => u8x64::load_array_ref(self.simd, &filled(rest)),
+                None => u8x64::load_array_ref(self.simd, &filled(rest, b' ')),
             };
             (self.block, self.behind) = (self.behind, self.behind + BLOCK);
             self.found = Self::wanted(block);
@@ -71,9 +71,28 @@ impl<'a, S: Simd, const QUOTES: bool, const CONTROLS: bool> Places<'a, S, QUOTES
     }
 }
 
-/// The last bytes as a block, with blanks behind them.
-fn filled(rest: &[u8]) -> [u8; BLOCK] {
-    let mut block = [b' '; BLOCK];
+/// Whether bytes are of base64's alphabet alone, or of the one that stands in URLs.
+pub(super) fn is_base64(bytes: &[u8]) -> bool {
+    dispatch!(level(), simd => is_base64_by(simd, bytes))
+}
+
+#[inline(always)]
+fn is_base64_by<S: Simd>(simd: S, bytes: &[u8]) -> bool {
+    let (whole, rest) = bytes.as_chunks();
+    let of_alphabet = |block: &[u8; BLOCK]| {
+        let it = u8x64::load_array_ref(simd, block);
+        let within = |it: u8x64<S>, first: u8, count: u8| (it - first).simd_lt(count);
+        let letter = within(it | 0x20, b'a', 26) | within(it, b'0', 10);
+        let sign = it.simd_eq(b'+') | it.simd_eq(b'/') | it.simd_eq(b'=');
+        let of_url = it.simd_eq(b'-') | it.simd_eq(b'_');
+        (letter | sign | of_url).to_bitmask() == u64::MAX
+    };
+    whole.iter().all(of_alphabet) && of_alphabet(&filled(rest, b'='))
+}
+
+/// The last bytes as a block, with others behind them.
+fn filled(rest: &[u8], behind: u8) -> [u8; BLOCK] {
+    let mut block = [behind; BLOCK];
     block.iter_mut().zip(rest).for_each(|(to, from)| *to = *from);
     block
 }

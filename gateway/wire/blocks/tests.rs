@@ -59,3 +59,19 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn one_byte_that_is_not_of_base64_is_seen_wherever_it_stands() {
+    let of_alphabet = |b: u8| b.is_ascii_alphanumeric() || b"+/=-_".contains(&b);
+    for length in [0, 1, 63, 64, 65, 200] {
+        let mut bytes = vec![b'A'; length];
+        assert!(is_base64(&bytes));
+        for at in 0..length {
+            for byte in 0..=u8::MAX {
+                bytes[at] = byte;
+                assert_eq!(is_base64(&bytes), of_alphabet(byte), "{byte} at {at} of {length}");
+            }
+            bytes[at] = b'A';
+        }
+    }
+}

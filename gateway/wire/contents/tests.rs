@@ -124,6 +124,35 @@ fn whatever_else_an_engine_is_sent_is_read() {
 }
 
 #[test]
+fn what_only_begins_and_ends_as_base64_is_read() {
+    let end = "a".repeat(1_000);
+    let text = format!("{end};tan@bank.example;{NRIC};4111-1111-1111-1111;{end}");
+    for message in [
+        json!({"role": "user", "content": "hi", "zz": text}),
+        json!({"role": "assistant", "content": "hi", "reasoning_content": text}),
+        json!({"role": "user", "content": [{"type": "zzz", "data": format!("data:a/b;base64,{text}")}]}),
+    ] {
+        let found = contents(&parsed(&json!({"model": "auto", "messages": [message]})));
+        let kinds = [Content::NationalId, Content::Mail, Content::PaymentCard];
+        assert_eq!(kinds.map(|it| found.count(it)), [1, 1, 1], "{message}");
+    }
+}
+
+#[test]
+fn a_key_that_is_written_with_escapes_hides_nothing_behind_it() {
+    for key in [r"\u0069nput", r"inp\u0075t", r"argument\u0073", r"\/x"] {
+        let own = r#"{"id": "4111111111111111", "password": "Tr0ub4dor&3x"}"#;
+        let call = format!(r#"{{"id": "a", "type": "function", "{key}": {own}}}"#);
+        let body = format!(
+            r#"{{"model": "auto", "messages": [{{"role": "user", "content": "hi", "zz": [{call}]}}]}}"#
+        );
+        let found = contents(&read(Operation::Chat, &body));
+        let kinds = [Content::PaymentCard, Content::Secret];
+        assert_eq!(kinds.map(|it| found.count(it)), [1, 1], "{body}");
+    }
+}
+
+#[test]
 fn what_fields_of_the_format_say_in_common_requests_is_nothing() {
     let tool = json!({"type": "function", "function": {"name": "login", "description": "Logs in.",
         "parameters": {"type": "object", "required": ["password"], "properties": {

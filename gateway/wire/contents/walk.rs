@@ -2,7 +2,7 @@
 //! format or media.
 
 use fearless_simd::{Simd, dispatch};
-use memchr::{memchr, memchr3, memmem};
+use memchr::{memchr, memmem};
 
 use crate::wire::{
     blocks::{self, Places},
@@ -23,8 +23,9 @@ fn is_said(key: &str) -> bool {
 }
 
 /// Whether the value of a key is the caller's own from key to value: `password` says what stands behind it.
+/// So is one whose key is written with escapes, whatever it is called.
 fn is_own(key: &str) -> bool {
-    matches!(key, "input" | "arguments" | "parameters" | "input_schema")
+    matches!(key, "input" | "arguments" | "parameters" | "input_schema") || key.contains('\\')
 }
 
 /// Bytes in which the next quote is looked for before many are looked at together.
@@ -36,8 +37,6 @@ const BASE64: &[u8] = b";base64,";
 const DATA_URL_HEAD: usize = 256;
 /// A shorter string is read even if it may be media: that costs nothing.
 const MEDIA_BYTES_MIN: usize = 256;
-/// Bytes at each end of a long string that tell whether it is base64.
-const MEDIA_LOOKED_AT: usize = 64;
 /// A shorter number says nothing of anybody.
 const NUMBER_DIGITS_MIN: usize = 9;
 
@@ -131,19 +130,9 @@ fn is_media(text: &str) -> bool {
     if text.starts_with(DATA_URL) {
         let head = bytes.get(..DATA_URL_HEAD).unwrap_or(bytes);
         let data = memmem::find(head, BASE64).and_then(|at| bytes.get(at + BASE64.len()..));
-        return data.is_some_and(is_base64);
+        return data.is_some_and(blocks::is_base64);
     }
-    bytes.len() >= MEDIA_BYTES_MIN && is_base64(bytes)
-}
-
-/// Whether there is nothing but base64 at both ends of a text, and nothing between that parts words.
-fn is_base64(bytes: &[u8]) -> bool {
-    let letter =
-        |it: &u8| it.is_ascii_alphanumeric() || matches!(it, b'+' | b'/' | b'=' | b'-' | b'_');
-    let most = MEDIA_LOOKED_AT;
-    let head = bytes.get(..most).unwrap_or(bytes);
-    let tail = bytes.get(bytes.len().saturating_sub(most)..).unwrap_or_default();
-    head.iter().chain(tail).all(letter) && memchr3(b' ', b'\\', b',', bytes).is_none()
+    bytes.len() >= MEDIA_BYTES_MIN && blocks::is_base64(bytes)
 }
 
 /// Where the object or the list ends that some JSON begins with.
